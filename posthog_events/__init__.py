@@ -1,0 +1,1 @@
+"""Query PostHog events with HogQL, here or in PostHog, into typed polars frames."""

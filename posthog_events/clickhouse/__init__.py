@@ -1,0 +1,1 @@
+"""The local and cluster engine: HogQL to ClickHouse SQL, and the event store."""

@@ -1,0 +1,280 @@
+"""Every exception this package raises on purpose.
+
+::
+
+    PostHogEventsError                  exit code 1 unless said otherwise
+      ConfigError(ValueError)           unknown DSN, bad setting                               exit 2
+      MissingExtra(ImportError)         an optional package is not installed
+      HogQLError                        a query that cannot run; carries line, column, excerpt
+        HogQLSyntaxError                the text does not parse
+        UnresolvedName                  unknown column, table, function or placeholder
+        UnsupportedHogQL                valid in PostHog, not available on this engine
+      QueryFileError(ValueError)        every fault of a query file, with file:line            exit 2
+      ParameterError(ValueError)        every wrong or missing parameter of one call           exit 2
+      QueryError
+        EngineError                     ClickHouse refused or failed
+          QueryTimeout                  ran longer than the time limit
+          MemoryExceeded                needed more memory than allowed
+        QueryCancelled                  stopped by the caller
+        TruncatedResult                 more rows exist than were returned                     exit 6
+        UnexpectedColumns               the frame is not what `returns` promised
+        UnknownColumnType               a ClickHouse type without a polars dtype
+      StoreError                        the local event store cannot be read or written
+        StoreNotFound                   no store at that path
+        StoreLocked                     another process is writing
+        ImportFailed                    a file could not be imported; nothing was stored
+
+A message says what happened, where, and what to do next. Attributes hold the data. No message holds a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+__all__ = [
+    "ConfigError",
+    "EngineError",
+    "Fault",
+    "HogQLError",
+    "HogQLSyntaxError",
+    "ImportFailed",
+    "MemoryExceeded",
+    "MissingExtra",
+    "ParameterError",
+    "PostHogEventsError",
+    "QueryCancelled",
+    "QueryError",
+    "QueryFileError",
+    "QueryTimeout",
+    "StoreError",
+    "StoreLocked",
+    "StoreNotFound",
+    "TruncatedResult",
+    "UnexpectedColumns",
+    "UnknownColumnType",
+    "UnresolvedName",
+    "UnsupportedHogQL",
+]
+
+
+class PostHogEventsError(Exception):
+    """The base of all errors below. `exit_code` is what the command line leaves with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(PostHogEventsError, ValueError):
+    """A setting or a DSN that cannot be used."""
+
+    exit_code = 2
+
+
+class MissingExtra(PostHogEventsError, ImportError):
+    """A feature needs packages of an extra that is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(feature, extra)
+        self.feature, self.extra = feature, extra
+
+    def __str__(self) -> str:
+        return f'{self.feature} needs more packages. Install them with: pip install "posthog-events[{self.extra}]"'
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in a file: `line` and `column` are 1-based; a column counts code points."""
+
+    message: str
+    path: Path | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        where = [str(part) for part in (self.path, self.line, self.column) if part is not None]
+        return f"{':'.join(where)}: {self.message}" if where else self.message
+
+
+class HogQLError(PostHogEventsError):
+    """A HogQL text that cannot run.
+
+    Args:
+        message: One sentence, without position.
+        text: The HogQL text that `start` and `end` point into.
+        start: First code point of the offending part; None when it is not known.
+        end: One past its last code point.
+        name: What the text is called in messages: a file, or `<inline>`.
+        first_line: The line of `name` on which `text` begins, when the text is part of a file.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str = "",
+        start: int | None = None,
+        end: int | None = None,
+        name: str = "<inline>",
+        first_line: int = 1,
+    ) -> None:
+        super().__init__(message)
+        self.message, self.text, self.start, self.end = message, text, start, end
+        self.name, self.first_line = name, first_line
+
+    @property
+    def line(self) -> int | None:
+        """The 1-based line in `name`."""
+        return None if self.start is None else self.first_line + self.text.count("\n", 0, self.start)
+
+    @property
+    def column(self) -> int | None:
+        """The 1-based column, in code points."""
+        return None if self.start is None else self.start - (self.text.rfind("\n", 0, self.start) + 1) + 1
+
+    @property
+    def excerpt(self) -> str:
+        """The offending line with a caret line below it; empty when the position is not known."""
+        if self.start is None or not self.text:
+            return ""
+        line_start = self.text.rfind("\n", 0, self.start) + 1
+        line_end = self.text.find("\n", self.start)
+        line = self.text[line_start : len(self.text) if line_end < 0 else line_end]
+        offset = self.start - line_start
+        stop = max((self.end or self.start + 1) - line_start, offset + 1)
+        width = max(1, min(stop, len(line)) - offset)
+        # a very long line is cut to a window around the caret
+        cut = max(0, offset - 60)
+        shown = line[cut : cut + 120]
+        pad = "".join("\t" if ch == "\t" else " " for ch in line[cut:offset])
+        return f"{shown}\n{pad}{'^' * min(width, max(1, len(shown) - len(pad)))}"
+
+    def __str__(self) -> str:
+        if self.start is None:
+            return f"{self.name}: {self.message}" if self.name != "<inline>" else self.message
+        return f"{self.name}:{self.line}:{self.column}: {self.message}\n{self.excerpt}"
+
+
+class HogQLSyntaxError(HogQLError):
+    """The text is not HogQL."""
+
+
+class UnresolvedName(HogQLError):
+    """A column, table, function or placeholder that does not exist."""
+
+
+class UnsupportedHogQL(HogQLError):
+    """Valid in PostHog, but this engine cannot give the same answer."""
+
+
+class _Faults(PostHogEventsError, ValueError):
+    """Carries every fault found, one per line of the message."""
+
+    exit_code = 2
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(tuple(faults))
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        return "\n".join(str(fault) for fault in self.faults)
+
+
+class QueryFileError(_Faults):
+    """A query file that cannot be used; lists every fault in it."""
+
+
+class ParameterError(_Faults):
+    """Parameters that are missing, unknown or of the wrong type; lists every one."""
+
+
+class QueryError(PostHogEventsError):
+    """A query that was accepted and then did not give a usable result."""
+
+
+class EngineError(QueryError):
+    """ClickHouse refused or failed. `code` and `code_name` are ClickHouse's own, where given."""
+
+    def __init__(self, message: str, *, code: int | None = None, code_name: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.code_name = code, code_name
+
+
+class QueryTimeout(EngineError):
+    """The query ran longer than the time limit."""
+
+
+class MemoryExceeded(EngineError):
+    """The query needed more memory than allowed."""
+
+
+class QueryCancelled(QueryError):
+    """The query was stopped before it ended."""
+
+
+class TruncatedResult(QueryError):
+    """More rows exist than were returned; raised because a short frame looks right."""
+
+    exit_code = 6
+
+    def __init__(self, rows: int, limit: int, query: str = "<inline>", *, clamped: bool = False) -> None:
+        super().__init__(rows, limit, query)
+        self.rows, self.limit, self.query, self.clamped = rows, limit, query, clamped
+
+    def __str__(self) -> str:
+        if self.clamped:
+            return (
+                f"{self.query}: the result was cut at PostHog's maximum of {self.limit:,} rows. "
+                "Aggregate or split the query, lift the cap with --no-limit (local engines), "
+                "or accept the cut with --allow-truncated."
+            )
+        return (
+            f"{self.query}: more than {self.limit:,} rows exist and the query has no LIMIT (PostHog returns "
+            f"{self.limit:,} then). Add a LIMIT, lift the cap with --no-limit (local engines), "
+            "or accept the cut with --allow-truncated."
+        )
+
+
+class UnexpectedColumns(QueryError):
+    """The result's columns differ from the query file's `returns`."""
+
+
+class UnknownColumnType(QueryError):
+    """A column whose ClickHouse type has no exact polars dtype."""
+
+    def __init__(self, column: str, clickhouse_type: str) -> None:
+        super().__init__(column, clickhouse_type)
+        self.column, self.clickhouse_type = column, clickhouse_type
+
+    def __str__(self) -> str:
+        return (
+            f"column {self.column!r} has the ClickHouse type {self.clickhouse_type}, which has no exact polars dtype. "
+            "Convert it in the query, for example with toString()."
+        )
+
+
+class StoreError(PostHogEventsError):
+    """The local event store cannot be read or written."""
+
+
+class StoreNotFound(StoreError):
+    """There is no event store at the path."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"no event store at {self.path}. Create one with: posthog-events local import FILE --store {self.path} "
+            "(or try posthog-events demo)"
+        )
+
+
+class StoreLocked(StoreError):
+    """Another process is writing to the store."""
+
+
+class ImportFailed(StoreError):
+    """A file could not be imported; the store is as it was before."""

@@ -1,0 +1,1 @@
+"""Rows and Arrow to typed polars frames, output formats, charts."""

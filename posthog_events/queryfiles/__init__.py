@@ -1,0 +1,1 @@
+"""Query files: `.sql` files with a typed header, rendered to HogQL and bound values."""
