@@ -1,0 +1,93 @@
+"""Settings of a compilation, its result, and the state that all its parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import TypeVar
+
+from posthog_events.clickhouse.catalog import Catalog
+from posthog_events.errors import HogQLError, UnresolvedName, UnsupportedHogQL
+from posthog_events.hogql import ast
+from posthog_events.limits import POSTHOG_ROWS, RowLimits
+
+__all__ = ["CompileSettings", "Compiled", "Context"]
+
+E = TypeVar("E", bound=HogQLError)
+
+
+@dataclass(frozen=True, slots=True)
+class CompileSettings:
+    """What may change the SQL besides the query and the catalog.
+
+    Args:
+        row_limits: Default and maximum LIMIT of the top-level SELECT.
+        now: A fixed clock (aware) for `now()`, `today()` and `yesterday()`; None uses the engine's own.
+        decode_escapes: Read properties with `JSONExtract` instead of PostHog's expression: 5-30 % faster, but escapes
+            in strings are decoded, which PostHog does not do.
+    """
+
+    row_limits: RowLimits = POSTHOG_ROWS
+    now: datetime | None = None
+    decode_escapes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """ClickHouse SQL and what is needed to judge its result.
+
+    Args:
+        sql: One SELECT, without SETTINGS and FORMAT.
+        settings: ClickHouse settings that change the result; they belong to the SQL.
+        row_cap: More rows than this mean that the result was cut; None when nothing was capped. The SQL asks for one
+            row more, so that a cut shows.
+        clamped: The cap is the maximum LIMIT, not the default one.
+        branches: (SQL, cap) of every capped branch of a set query, the SQL asking for one row more: a cut inside a
+            branch does not show in the number of rows.
+        warnings: Sentences for the user.
+    """
+
+    sql: str
+    settings: Mapping[str, str | int] = field(default_factory=lambda: MappingProxyType({}))
+    row_cap: int | None = None
+    clamped: bool = False
+    branches: tuple[tuple[str, int], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Context:
+    """Shared by everything that takes part in compiling one query."""
+
+    catalog: Catalog
+    settings: CompileSettings
+    text: str = ""
+    name: str = "<inline>"
+    first_line: int = 1
+    warnings: list[str] = field(default_factory=list)
+    _anonymous: int = 0
+
+    def anonymous_alias(self) -> str:
+        """Return a table alias that no query can contain."""
+        self._anonymous += 1
+        return f"__sub{self._anonymous}"
+
+    def warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+    def error(self, message: str, node: ast.Node) -> HogQLError:
+        """Return an error that points at `node`."""
+        return self._located(HogQLError, message, node)
+
+    def unresolved(self, message: str, node: ast.Node) -> UnresolvedName:
+        return self._located(UnresolvedName, message, node)
+
+    def unsupported(self, message: str, node: ast.Node) -> UnsupportedHogQL:
+        return self._located(UnsupportedHogQL, message, node)
+
+    def _located(self, cls: type[E], message: str, node: ast.Node) -> E:
+        start, end = node.span or (None, None)
+        return cls(message, text=self.text, start=start, end=end, name=self.name, first_line=self.first_line)
