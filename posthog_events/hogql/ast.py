@@ -393,7 +393,7 @@ class CTE(Node):
     expr: Node
     cte_type: str
     recursive: bool = False
-    materialized: bool = False
+    materialized: bool | None = None
     columns: tuple[str, ...] | None = None
     using_key: tuple[Any, ...] | None = None
 
@@ -446,28 +446,30 @@ class ValuesQuery(Expr):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PivotColumn(Node):
-    expr: Any = None
-    values: Any = None
+    column: Expr
+    values: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PivotExpr(Node):
-    table: Any = None
-    aggregates: Any = None
-    columns: Any = None
-    group_by: Any = None
+    table: Node
+    aggregates: tuple[Expr, ...] = ()
+    columns: tuple[PivotColumn, ...] = ()
+    group_by: tuple[Expr, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpivotColumn(Node):
-    expr: Any = None
-    values: Any = None
+    value_columns: Expr
+    name_columns: Expr
+    unpivot_values: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnpivotExpr(Node):
-    table: Any = None
-    columns: Any = None
+    table: Node
+    columns: tuple[UnpivotColumn, ...] = ()
+    include_nulls: bool = False
 
 
 _CLASSES: dict[str, type[Node]] = {

@@ -8,6 +8,7 @@ from posthog_events.clickhouse.catalog import Catalog
 from posthog_events.clickhouse.compiler.context import Compiled, CompileSettings, Context
 from posthog_events.clickhouse.compiler.select import SubqueryCompiler, share_ctes
 from posthog_events.hogql import ast
+from posthog_events.hogql.source import Source
 
 __all__ = ["CompileSettings", "Compiled", "compile_query"]
 
@@ -24,20 +25,17 @@ def compile_query(
     *,
     catalog: Catalog,
     settings: CompileSettings | None = None,
-    text: str = "",
-    name: str = "<inline>",
-    first_line: int = 1,
+    source: Source | None = None,
 ) -> Compiled:
     """Compile a query whose placeholders are bound.
 
     Args:
-        text: The source that the spans of `node` point into, for error messages.
-        name: What the source is called, and `first_line` the line of that file on which it begins.
+        source: The text that the spans of `node` point into, for error messages.
 
     Raises:
         HogQLError: The query names something unknown, or something this engine cannot do.
     """
-    context = Context(catalog, settings or CompileSettings(), text, name, first_line)
+    context = Context(catalog, settings or CompileSettings(), source or Source())
     subqueries = SubqueryCompiler(context)
     limited, row_cap, clamped, branches = _with_limits(node, context)
     compiled = subqueries.query(limited, {})

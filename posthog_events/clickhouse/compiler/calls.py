@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, date, timedelta
 from typing import TYPE_CHECKING
 
 from posthog_events.clickhouse.compiler.compare import CALL_OPERATORS
@@ -32,31 +32,11 @@ _TEMPORAL_OR_NUMBER = {Kind.DATE, Kind.DATETIME, Kind.DATETIME64, Kind.INTEGER, 
 _PLAIN_DATETIME = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?\Z")
 _FRACTIONAL_DATETIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,6}\Z")
 # Source: posthog/hogql/functions/core.py; one name per combination that PostHog permits, some are missing there
-_REDUCERS = frozenset(
-    [
-        "count",
-        "countMap",
-        "countMapState",
-        "sum",
-        "sumMap",
-        "sumMapState",
-        "min",
-        "minMap",
-        "minMapState",
-        "max",
-        "maxMap",
-        "maxMapState",
-        "avg",
-        "avgState",
-        "avgMap",
-        "avgMapState",
-        "median",
-        "uniq",
-        "uniqState",
-        "uniqMap",
-        "uniqMapState",
-    ]
-)
+_REDUCERS = {
+    *("count", "countMap", "countMapState", "sum", "sumMap", "sumMapState", "min", "minMap", "minMapState"),
+    *("max", "maxMap", "maxMapState", "avg", "avgState", "avgMap", "avgMapState", "median"),
+    *("uniq", "uniqState", "uniqMap", "uniqMapState"),
+}
 
 
 class Calls:
@@ -83,11 +63,7 @@ class Calls:
         return found
 
     def compile(self, node: ast.Call) -> Sql:
-        if (
-            node.name == "exists"
-            and len(node.args) == 1
-            and isinstance(node.args[0], ast.SelectQuery | ast.SelectSetQuery)
-        ):
+        if node.name.lower() == "exists" and len(node.args) == 1 and _is_query(node.args[0]):
             return Sql(f"exists{self._expressions.compile(node.args[0]).text}", INTEGER)
         function = self.find(node.name, node)
         if function.role is Role.WINDOW:
@@ -173,7 +149,7 @@ class Calls:
             case Special.COMPARE | Special.IN:
                 return self._expressions.compare(CALL_OPERATORS[function.name], args[0], args[1], node)
             case Special.TO_DATE:
-                name = "toDate" if first.type.kind in _TEMPORAL_OR_NUMBER else "toDateOrNull"
+                name = "toDate" if first.type.kind in _TEMPORAL_OR_NUMBER or _is_date(first) else "toDateOrNull"
                 return Sql(f"{name}({_joined(args)})", DATE.with_nullable(first.type.nullable or name != "toDate"))
             case Special.TO_DATETIME:
                 return self._to_datetime(first, args[1].text if len(args) > 1 else zone)
@@ -214,6 +190,14 @@ class Calls:
 
 def _is_asterisk(node: ast.Node) -> bool:
     return isinstance(node, ast.Field) and node.chain == ("*",)
+
+
+def _is_date(value: Sql) -> bool:
+    """Whether a literal is plainly a date: then it cannot be NULL, and may stand where ClickHouse wants a constant."""
+    try:
+        return isinstance(value.constant, str) and str(date.fromisoformat(value.constant)) == value.constant
+    except ValueError:
+        return False
 
 
 def _is_query(node: ast.Node) -> bool:

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import TypeVar
 
 from posthog_events.clickhouse.catalog import Catalog
 from posthog_events.errors import HogQLError, UnresolvedName, UnsupportedHogQL
 from posthog_events.hogql import ast
+from posthog_events.hogql.source import Source
 from posthog_events.limits import POSTHOG_ROWS, RowLimits
 
 __all__ = ["CompileSettings", "Compiled", "Context"]
-
-E = TypeVar("E", bound=HogQLError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,7 @@ class Context:
 
     catalog: Catalog
     settings: CompileSettings
-    text: str = ""
-    name: str = "<inline>"
-    first_line: int = 1
+    source: Source = field(default_factory=Source)
     warnings: list[str] = field(default_factory=list)
     _anonymous: int = 0
 
@@ -80,14 +76,12 @@ class Context:
 
     def error(self, message: str, node: ast.Node) -> HogQLError:
         """Return an error that points at `node`."""
-        return self._located(HogQLError, message, node)
+        return self.source.error(HogQLError, message, node)
 
     def unresolved(self, message: str, node: ast.Node) -> UnresolvedName:
-        return self._located(UnresolvedName, message, node)
+        """Return an error about a name that nothing has."""
+        return self.source.error(UnresolvedName, message, node)
 
     def unsupported(self, message: str, node: ast.Node) -> UnsupportedHogQL:
-        return self._located(UnsupportedHogQL, message, node)
-
-    def _located(self, cls: type[E], message: str, node: ast.Node) -> E:
-        start, end = node.span or (None, None)
-        return cls(message, text=self.text, start=start, end=end, name=self.name, first_line=self.first_line)
+        """Return an error about something that only PostHog has."""
+        return self.source.error(UnsupportedHogQL, message, node)

@@ -242,8 +242,9 @@ class Expressions:
             if op in _VALUE_COMPARISONS and _is_untyped_property(side) and other.type.kind in _NUMBERS:
                 key = ".".join(str(part) for part in side.json.path) if side.json else ""
                 raise self.context.error(
-                    f"The property {key} is text here and is compared with a number or a boolean: wrap it in toFloat(...) or "
-                    f"toBool(...), or declare its type (posthog-events local schema --set {key}=Numeric)",
+                    f"The property {key} is text here and is compared with a number or a boolean: wrap it in "
+                    f"toFloat(...) or toBool(...), or declare its type "
+                    f"(posthog-events local schema --set {key}=Numeric)",
                     node,
                 )
         return comparison.compare(op, left, right, timezone=self.timezone, bare=self.bare_comparisons)

@@ -110,7 +110,7 @@ class FromClause:
             return identifier(name), DerivedTable(join.alias or name, cte.columns)
         if name == "numbers":
             return self._numbers(join)
-        return self._stored(name, join, table)
+        return self._stored(name, join, table if table.span else join)
 
     def _refuse_sample(self, join: ast.JoinExpr, what: str) -> None:
         if join.sample is not None:

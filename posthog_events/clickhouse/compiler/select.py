@@ -165,7 +165,7 @@ class _Select:
         group_by = self._group_by()
         qualify = expressions.compile(node.qualify) if node.qualify else None
         windows = self._windows()
-        tail = list(self._tail())
+        tail = list(self._tail(columns))
         parts.append(f"SELECT {'DISTINCT ' if node.distinct else ''}{select_list}")
         parts += self.tables.clauses()
         parts += array_join
@@ -199,6 +199,7 @@ class _Select:
                 (cte.recursive, "WITH RECURSIVE"),
                 (cte.columns, "A column list behind a WITH name"),
                 (cte.using_key, "USING KEY"),
+                (cte.materialized is False, "NOT MATERIALIZED"),
             ):
                 if refused:
                     raise self.context.unsupported(f"{what} is not supported", cte)
@@ -286,11 +287,13 @@ class _Select:
         ]
         return [f"WINDOW {', '.join(windows)}"] if windows else []
 
-    def _tail(self) -> Iterator[str]:
+    def _tail(self, columns: Sequence[tuple[str, Sql]]) -> Iterator[str]:
         node = self.node
         if node.order_by:
             yield f"ORDER BY {', '.join(self._order(term) for term in node.order_by)}"
         if node.interpolate:
+            # its expressions read the columns of the result, not those of the tables
+            self.scope.aliases |= {name: Sql(identifier(name), value.type) for name, value in columns}
             items = [
                 f"{self._interpolated(item)}{f' AS {self.expressions.compile(item.value).text}' if item.value else ''}"
                 for item in node.interpolate

@@ -1,0 +1,198 @@
+"""Options that several commands share: one decorator each, which hands the command one value."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from posthog_events.config import Settings, load_settings, store_dsn, user_file
+from posthog_events.frames.output import FORMATS, Format
+
+if TYPE_CHECKING:
+    from posthog_events.connection import Connection
+    from posthog_events.result import Value
+
+__all__ = ["FORMATS", "Format", "Output", "Target", "engine_options", "inline_values", "named_values", "output_options"]
+
+CHART_ENDINGS = (".png", ".svg", ".html")
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where queries run, and where query files are looked for."""
+
+    settings: Settings
+
+    def connect(self, *, unlimited: bool = False) -> Connection:
+        """Open the engine; `unlimited` lifts PostHog's row limits."""
+        from posthog_events.connection import connect
+        from posthog_events.limits import POSTHOG_ROWS, UNLIMITED_ROWS
+
+        settings = self.settings
+        return connect(
+            settings.require_dsn(),
+            timezone=settings.timezone.value if settings.timezone else None,
+            row_limits=UNLIMITED_ROWS if unlimited else POSTHOG_ROWS,
+            password=settings.password.value if settings.password else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How and where a result is written.
+
+    Args:
+        format: As asked for; None: decided by the file's name, or by whether stdout is a terminal.
+        path: The file; None: stdout.
+        rows: How many rows a table shows; None: the table's own default. Other formats hold every row.
+    """
+
+    format: Format | None = None
+    path: Path | None = None
+    rows: int | None = None
+
+
+def queries_option(command: Command) -> Command:
+    """Add --queries."""
+    return click.option(
+        "--queries",
+        metavar="DIR",
+        multiple=True,
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Look for query files here first (may be given several times).",
+    )(command)
+
+
+def settings_from(*, dsn: str | None = None, timezone: str | None = None, queries: Sequence[Path] = ()) -> Settings:
+    """Complete the options given with the environment and the settings files."""
+    return load_settings(
+        arguments={"dsn": dsn, "timezone": timezone, "queries": queries},
+        environ=os.environ,
+        directory=Path(),
+        user=user_file(),
+    )
+
+
+def chart_option(command: Command) -> Command:
+    """Add --chart, which may stand without a value: then it is `-`, the terminal."""
+
+    def check(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+        if value not in (None, "-") and not value.endswith(CHART_ENDINGS):
+            raise click.BadParameter(
+                f"{value!r} is no chart file ({', '.join(CHART_ENDINGS)}). To draw in the terminal, put --chart last.",
+                context,
+                parameter,
+            )
+        return value
+
+    return click.option(
+        "--chart",
+        metavar="[FILE]",
+        is_flag=False,
+        flag_value="-",
+        callback=check,
+        help="Draw a chart too: in the terminal, or as a .png, .svg or .html file.",
+    )(command)
+
+
+def search_folders(settings: Settings) -> tuple[Path, ...]:
+    """Return where query files are looked for: folders of the call, ./queries, configured folders, the library."""
+    from posthog_events.queryfiles import search_path
+
+    folders = settings.queries.value
+    return (*folders, *search_path()) if settings.queries.source == "argument" else search_path(folders)
+
+
+def engine_options(command: Command) -> Command:
+    """Add --dsn, --store, --timezone and --queries; the command receives a `target`."""
+
+    @click.option("--dsn", help="Query this engine: chdb://DIR, or clickhouse://user@host/database.")
+    @click.option(
+        "--store",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Query the local store in this directory (./events when it is there).",
+    )
+    @click.option("--timezone", metavar="ZONE", help="Begin days in this IANA time zone, such as Europe/Berlin.")
+    @queries_option
+    @functools.wraps(command)
+    def wrapper(
+        *args: Any, dsn: str | None, store: Path | None, timezone: str | None, queries: Sequence[Path], **kwargs: Any
+    ) -> Any:
+        if dsn and store:
+            raise click.UsageError("--dsn and --store both say where the events are: give one of them.")
+        settings = settings_from(dsn=store_dsn(store) if store else dsn, timezone=timezone, queries=queries)
+        return command(*args, target=Target(settings), **kwargs)
+
+    return cast(Command, wrapper)
+
+
+def output_options(command: Command) -> Command:
+    """Add --format, --output and --rows; the command receives an `output`."""
+
+    @click.option(
+        "--format",
+        "format_",
+        type=click.Choice(FORMATS),
+        help="Write this format: a table on a terminal and JSON Lines in a pipe unless told otherwise.",
+    )
+    @click.option(
+        "-o",
+        "--output",
+        "path",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write to this file, in the format of its ending; - is stdout.",
+    )
+    @click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Show N rows of a table (20 on a terminal).")
+    @functools.wraps(command)
+    def wrapper(*args: Any, format_: Format | None, path: Path | None, rows: int | None, **kwargs: Any) -> Any:
+        file = None if path is None or str(path) == "-" else path
+        return command(*args, output=Output(format_, file, rows), **kwargs)
+
+    return cast(Command, wrapper)
+
+
+def named_values(
+    context: click.Context, parameter: click.Parameter, pairs: Sequence[str]
+) -> Mapping[str, str | list[str]]:
+    """Read `name=value` options; a name given twice becomes a list."""
+    values: dict[str, str | list[str]] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE, such as since=-7d", context, parameter)
+        earlier = values.get(name)
+        if earlier is None:
+            values[name] = value
+        else:
+            values[name] = [*earlier, value] if isinstance(earlier, list) else [earlier, value]
+    return values
+
+
+def inline_values(values: Mapping[str, str | list[str]]) -> dict[str, Value]:
+    """Give text its obvious type for HogQL that declares none: `3`, `2.5`, `true`, `null`, `["a"]`; the rest is text.
+
+    A text that looks like a number is written as JSON does: `who="42"`, quotes included.
+    """
+    return {
+        name: [_typed(item) for item in value] if isinstance(value, list) else _typed(value)
+        for name, value in values.items()
+    }
+
+
+def _typed(text: str) -> Value:
+    try:
+        value: Value = json.loads(text, parse_constant=str)  # NaN and Infinity are words
+    except ValueError:
+        return text
+    return text if isinstance(value, dict) else value

@@ -1,0 +1,247 @@
+"""Names: scopes, aliases that win over columns, asterisks, output column names (reference 2.2)."""
+
+from __future__ import annotations
+
+from posthog_events.errors import HogQLError, HogQLSyntaxError, UnresolvedName
+from tests.contract.corpus.cases import refused, rows
+
+CASES = (
+    rows(
+        "2.2-alias-wins-in-where",
+        "SELECT lower(distinct_id) AS event FROM events WHERE event = 'bob'",
+        ("bob",),
+        ("bob",),
+        ("bob",),
+        ("bob",),
+        columns=["event"],
+    ),
+    rows(
+        "2.2-alias-of-a-date-wins-over-timestamp",
+        "SELECT toDate(timestamp) AS timestamp, count() AS n FROM events "
+        "WHERE event = '$pageview' AND timestamp = '2025-01-07' GROUP BY timestamp",
+        ("2025-01-07", 4),
+        types=["Date", "UInt64"],
+    ),
+    rows(
+        "2.2-alias-wins-in-having",
+        "SELECT upper(event) AS event, count() AS n FROM events GROUP BY event HAVING event = 'PURCHASE'",
+        ("PURCHASE", 10),
+    ),
+    rows(
+        "2.2-alias-wins-in-order-by",
+        "SELECT distinct_id AS timestamp FROM events WHERE event = 'user_signed_up' ORDER BY timestamp DESC LIMIT 3",
+        ("hal",),
+        ("gus",),
+        ("fin",),
+    ),
+    rows(
+        "2.2-alias-wins-in-prewhere",
+        "SELECT upper(event) AS event FROM events PREWHERE event = 'CHECKOUT'",
+        ("CHECKOUT",),
+    ),
+    rows(
+        "2.2-qualified-column-passes-by-the-alias",
+        "SELECT upper(event) AS event FROM events WHERE events.event = 'checkout'",
+        ("CHECKOUT",),
+    ),
+    rows(
+        "2.2-alias-equal-to-its-own-column",
+        "SELECT event AS event FROM events WHERE event = 'checkout'",
+        ("checkout",),
+    ),
+    rows(
+        "2.2-swapped-aliases-do-not-capture-each-other",
+        "SELECT events.event AS distinct_id, events.distinct_id AS event FROM events WHERE events.event = 'checkout'",
+        ("checkout", "gus"),
+        columns=["distinct_id", "event"],
+    ),
+    rows(
+        "2.2-alias-used-later-in-the-list",
+        "SELECT 1 AS a, a + 1 AS b",
+        (1, 2),
+        columns=["a", "b"],
+    ),
+    refused(
+        "2.2-alias-used-before-it-is-met",
+        "SELECT later + 1 AS b, 1 AS later",
+        UnresolvedName,
+        "Unable to resolve field: later",
+        at="later + 1",
+    ),
+    refused("2.2-alias-defined-twice", "SELECT 1 AS twice, 2 AS twice", HogQLError, "twice"),
+    rows("2.2-table-alias", "SELECT e.event FROM events AS e WHERE e.event = 'checkout'", ("checkout",)),
+    refused(
+        "2.2-table-alias-hides-the-table-name",
+        "SELECT events.event FROM events AS e",
+        UnresolvedName,
+        "events",
+        at="events.event",
+    ),
+    rows(
+        "2.2-chain-of-two-names-the-table-first",
+        "SELECT 'x' AS e, e.event AS f FROM events e WHERE f = 'checkout'",
+        ("x", "checkout"),
+    ),
+    refused(
+        "2.2-same-table-joined-twice-without-alias",
+        "SELECT 1 FROM events JOIN events ON 1 = 1",
+        HogQLError,
+        "events",
+    ),
+    refused(
+        "2.2-ambiguous-column",
+        "SELECT event FROM events a JOIN events b ON a.uuid = b.uuid",
+        HogQLError,
+        "Found multiple sources for field: event",
+        at="event FROM",
+    ),
+    refused(
+        "2.2-asterisk-over-two-tables",
+        "SELECT * FROM plans a JOIN plans b ON a.plan = b.plan",
+        HogQLError,
+        "*",
+        at="*",
+    ),
+    rows(
+        "2.2-asterisk-of-one-table-of-two",
+        "SELECT a.* FROM plans a JOIN plans b ON a.plan = b.plan WHERE b.price > 90",
+        ("gold", 99.0, 100),
+        columns=["plan", "price", "seats"],
+    ),
+    rows(
+        "2.2-asterisk-keeps-column-order",
+        "SELECT * FROM plans WHERE price = 0",
+        ("free", 0.0, 1),
+        columns=["plan", "price", "seats"],
+    ),
+    rows(
+        "2.2-asterisk-of-a-subquery",
+        "SELECT * FROM (SELECT event, distinct_id AS who FROM events WHERE event = 'checkout')",
+        ("checkout", "gus"),
+        columns=["event", "who"],
+    ),
+    refused(
+        "2.2-unknown-column",
+        "SELECT evnt FROM events",
+        UnresolvedName,
+        "Unable to resolve field: evnt",
+        at="evnt",
+    ),
+    refused(
+        "2.2-unknown-column-of-a-known-table",
+        "SELECT e.nothing FROM events e",
+        UnresolvedName,
+        "nothing",
+        at="e.nothing",
+    ),
+    refused("2.2-unknown-table", "SELECT 1 FROM evnts", UnresolvedName, "evnts", at="evnts"),
+    refused(
+        "2.2-no-correlated-subquery",
+        "SELECT (SELECT count() FROM plans WHERE plan = e.event) FROM events e",
+        UnresolvedName,
+        "e",
+        at="e.event",
+    ),
+    refused(
+        "2.2-outer-alias-is-not-seen-inside",
+        "SELECT 1 AS outside, (SELECT outside + 1)",
+        UnresolvedName,
+        "outside",
+        at="outside + 1",
+    ),
+    rows(
+        "2.2-lambda-sees-its-select",
+        "SELECT arrayMap(x -> concat(x, event), ['a', 'b']) AS v FROM events WHERE event = 'checkout'",
+        (["acheckout", "bcheckout"],),
+    ),
+    rows(
+        "2.2-lambda-argument-hides-a-column",
+        "SELECT arrayMap(event -> concat(event, '!'), ['a']) AS v FROM events WHERE event = 'checkout'",
+        (["a!"],),
+    ),
+    refused(
+        "2.2-lambda-argument-ends-with-the-lambda",
+        "SELECT arrayMap(inner -> inner + 1, [1]), inner FROM events",
+        UnresolvedName,
+        "inner",
+        at="inner FROM",
+    ),
+    rows(
+        "2.2-name-of-a-property",
+        "SELECT properties.$referrer, person.properties.plan, properties.a.b FROM events WHERE distinct_id = 'ivy' "
+        "AND properties.name = 'text'",
+        (None, None, None),
+        columns=["$referrer", "plan", "a__b"],
+    ),
+    rows(
+        "2.2-name-of-a-bracketed-property",
+        "SELECT properties['sp ace'] FROM events WHERE event = 'custom'",
+        ("spaced",),
+        columns=["sp ace"],
+    ),
+    rows(
+        "2.2-name-of-a-qualified-column",
+        "SELECT events.event FROM events WHERE event = 'checkout'",
+        ("checkout",),
+        columns=["event"],
+    ),
+    rows(
+        "2.2-name-of-a-call",
+        "SELECT count(), uniq(person_id) FROM events",
+        (50, 8),
+        columns=["count()", "uniq(person_id)"],
+    ),
+    rows(
+        "2.2-name-of-arithmetic-is-in-call-form",
+        "SELECT 2 * (1 + 1)",
+        (4,),
+        columns=["multiply(2, plus(1, 1))"],
+    ),
+    rows(
+        "2.2-name-of-a-comparison",
+        "SELECT event = 'x' FROM events WHERE event = 'checkout'",
+        (0,),
+        columns=["equals(event, 'x')"],
+    ),
+    rows("2.2-name-of-constants", "SELECT 1, 'a'", (1, "a"), columns=["1", "'a'"]),
+    rows(
+        "2.2-name-of-a-wider-expression",
+        "SELECT concat(event, '-', lower(distinct_id)) FROM events WHERE event = 'checkout'",
+        ("checkout-gus",),
+        columns=["concat(event, '-', lower(distinct_id))"],
+    ),
+    rows(
+        "2.2-union-takes-the-first-names",
+        "SELECT 1 AS a UNION ALL SELECT 2 AS b",
+        (1,),
+        (2,),
+        columns=["a"],
+        ordered=False,
+    ),
+    rows(
+        "2.2-subquery-column-by-property-name",
+        "SELECT $referrer, n FROM (SELECT properties.$referrer, count() AS n FROM events "
+        "WHERE event = 'user_signed_up' GROUP BY properties.$referrer) ORDER BY n DESC, $referrer LIMIT 1",
+        ("google", 2),
+        columns=["$referrer", "n"],
+    ),
+    rows(
+        "2.2-subquery-alias",
+        "SELECT s.n FROM (SELECT count() AS n FROM events) AS s",
+        (50,),
+        columns=["n"],
+    ),
+    refused("2.2-percent-in-an-identifier", 'SELECT "a%b" FROM events', HogQLError, "%", at='"a%b"'),
+    rows("2.2-alias-with-a-space", 'SELECT 1 AS "my col"', (1,), columns=["my col"]),
+    rows("2.2-alias-with-a-back-tick", "SELECT 1 AS `a``b`", (1,), columns=["a`b"]),
+    rows("2.2-alias-with-a-backslash", r'SELECT 1 AS "a\\b"', (1,), columns=["a\\b"]),
+    rows("2.2-alias-with-unicode", 'SELECT 1 AS "größe ✓"', (1,), columns=["größe ✓"]),
+    rows("2.2-alias-with-a-quote", 'SELECT 1 AS "it\'s"', (1,), columns=["it's"]),
+    refused("2.2-reserved-alias-team-id", "SELECT 1 AS team_id", HogQLSyntaxError, "team_id"),
+    refused("2.2-reserved-alias-true", "SELECT 1 AS true", HogQLSyntaxError, "true"),
+    rows(
+        "2.2-join-column-names-need-no-prefix-when-unique",
+        "SELECT number, price FROM numbers(2) AS n JOIN plans AS p ON toString(n.number) = p.plan",
+        columns=["number", "price"],
+    ),
+)
