@@ -30,7 +30,7 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step(
         "Where do new users come from?",
-        ("signups_by_referrer", *RANGE, "--chart"),
+        ("signups_by_referrer", *RANGE),
     ),
     Step(
         "How far do people get from the first visit to a subscription, and how long does it take?",
@@ -41,7 +41,6 @@ STEPS: tuple[Step, ...] = (
             "-p",
             "window=30d",
             *RANGE,
-            "--chart",
         ),
     ),
     Step(
@@ -57,16 +56,15 @@ STEPS: tuple[Step, ...] = (
             *RANGE,
             "--rows",
             "24",
-            "--chart",
         ),
     ),
     Step(
         "Which features do the plans use?",
-        ("feature_adoption_by_plan", *RANGE, "--rows", "12", "--chart"),
+        ("feature_adoption_by_plan", *RANGE, "--rows", "12"),
     ),
     Step(
         "What do they pay, month by month?",
-        ("revenue_by_period", *RANGE, "--chart"),
+        ("revenue_by_period", *RANGE),
     ),
 )
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "Format", "Output", "Target", "engine_options", "inline_values", "named_values", "output_options"]
 
-CHART_ENDINGS = (".png", ".svg", ".html")
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -80,28 +78,6 @@ def settings_from(*, dsn: str | None = None, timezone: str | None = None, querie
         directory=Path(),
         user=user_file(),
     )
-
-
-def chart_option(command: Command) -> Command:
-    """Add --chart, which may stand without a value: then it is `-`, the terminal."""
-
-    def check(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-        if value not in (None, "-") and not value.endswith(CHART_ENDINGS):
-            raise click.BadParameter(
-                f"{value!r} is no chart file ({', '.join(CHART_ENDINGS)}). To draw in the terminal, put --chart last.",
-                context,
-                parameter,
-            )
-        return value
-
-    return click.option(
-        "--chart",
-        metavar="[FILE]",
-        is_flag=False,
-        flag_value="-",
-        callback=check,
-        help="Draw a chart too: in the terminal, or as a .png, .svg or .html file.",
-    )(command)
 
 
 def search_folders(settings: Settings) -> tuple[Path, ...]:

@@ -14,7 +14,6 @@ from posthog_events.cli.lint import lint
 from posthog_events.cli.options import (
     Output,
     Target,
-    chart_option,
     engine_options,
     inline_values,
     named_values,
@@ -49,7 +48,6 @@ def query() -> None:
 )
 @engine_options
 @output_options
-@chart_option
 @click.option("--no-limit", is_flag=True, help="Return every row: lift PostHog's 100 without LIMIT, and 50,000 with.")
 @click.option("--allow-truncated", is_flag=True, help="Accept a result that was cut, instead of failing with exit 6.")
 @click.option("--sql", "show_sql", is_flag=True, help="Print the ClickHouse SQL instead of running it.")
@@ -59,7 +57,6 @@ def run(
     params: Mapping[str, str | list[str]],
     target: Target,
     output: Output,
-    chart: str | None,
     no_limit: bool,
     allow_truncated: bool,
     show_sql: bool,

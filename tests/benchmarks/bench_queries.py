@@ -199,7 +199,7 @@ def main() -> None:
     connection = ph.connect(f"chdb://{store}")
     source = connection.engine.catalog().tables["events"].source
     raw_files = f"file('{directory.resolve()}/raw-*.parquet', Parquet)"
-    by_hand = {"events": source, "browser": "`e.$browser`", "plan": "`p.plan`", "amount": "`e.amount`"}
+    by_hand = {"events": source, "browser": "`e:$browser`", "plan": "`p:plan`", "amount": "`e:amount`"}
     raw_json = {
         "events": raw_files,
         "browser": "JSONExtractString(properties, '$browser')",

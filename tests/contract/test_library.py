@@ -415,27 +415,13 @@ CASES: dict[str, Case] = {
     "property_inventory": (
         "property_inventory",
         {**WEEKS, "event": "purchase"},
-        {
-            "property": TEXT,
-            "events": COUNT,
-            "share": RATE,
-            "types": TEXT,
-            "distinct_values": COUNT,
-            "example": TEXT,
-        },
+        {"property": TEXT, "events": COUNT, "share": RATE, "types": TEXT, "distinct_values": COUNT, "example": TEXT},
         [("amount", 4, 1.0, "number, text", 4, '"free"'), ("coupon", 1, 0.25, "null", 1, "null")],
     ),
     "person_timeline": (
         "person_timeline",
         {"since": "2026-01-06", "until": "2026-01-20T08:00:00Z", "person": "bob"},
-        {
-            "timestamp": MOMENT,
-            "event": TEXT,
-            "distinct_id": TEXT,
-            "session": TEXT,
-            "url": TEXT,
-            "properties": TEXT,
-        },
+        {"timestamp": MOMENT, **dict.fromkeys(("event", "distinct_id", "session", "url", "properties"), TEXT)},
         [
             (
                 at(1, 6, 12),

@@ -221,10 +221,15 @@ def test_engine_errors_do_not_leave_tables_behind(store: EventStore, tmp_path: P
     with Client.open("chdb://memory") as client:
         write_events(tmp_path / "second.jsonl", "second", 5)
         store.import_events([tmp_path / "second.jsonl"])
-        with pytest.raises(RuntimeError, match="stop here"), session.write_session(store, "w-1") as write:
-            write.table("SELECT 1 AS x", name="stage")
-            raise RuntimeError("stop here")
+        with pytest.raises(RuntimeError, match="stop here"):
+            _fail_in_a_session(store)
         assert 0 == client.query("SELECT count() FROM system.tables WHERE name LIKE 'write%'")[1].item()
+
+
+def _fail_in_a_session(store: EventStore) -> None:
+    with session.write_session(store, "w-1") as write:
+        write.table("SELECT 1 AS x", name="stage")
+        raise RuntimeError("stop here")
 
 
 def test_damaged_and_absent_stores_are_told(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_names_of_posthog_tables_and_bad_names_are_refused(store: EventStore, tm
     path = tmp_path / "t.csv"
     path.write_text("a\n1\n")
     for name in ("events", "sessions", "numbers", "a b", "1x", "x;y"):
-        with pytest.raises(ConfigError, match="choose another|is no table name"):
+        with pytest.raises(ConfigError, match=r"choose another|is no table name"):
             store.import_table(name, path)
     with pytest.raises(ImportFailed, match="needs a column 'person_id'"):
         store.import_table("cohort_people", _csv(tmp_path, "cohort_id\n1\n"))
@@ -202,7 +202,7 @@ def test_an_import_can_be_taken_back_even_after_its_files_were_merged(
     assert 1 == store.remove(import_id=ids[1])
     source = store.catalog().tables["events"].source
     assert [("e0", "0", None), ("e2", None, "2")] == client.query(
-        f"SELECT event, `e.k0`, `e.k2` FROM {source} ORDER BY event"
+        f"SELECT event, `e:k0`, `e:k2` FROM {source} ORDER BY event"
     )[1].rows()
 
 

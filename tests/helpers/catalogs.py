@@ -17,7 +17,7 @@ EVENTS = Table(
         "properties": Column(
             "String",
             is_json=True,
-            promoted={"plan": "e.plan", "amount": "e.amount"},
+            promoted={"plan": "e:plan", "amount": "e:amount"},
             property_types={
                 "amount": PropertyKind.NUMERIC,
                 "active": PropertyKind.BOOLEAN,

@@ -79,7 +79,8 @@ def test_promoted_columns_equal_the_canonical_read(
     store.import_events([folder / "events.jsonl"])
     events = store.catalog().tables["events"]
     promoted = events.columns["properties"].promoted
-    assert set(promoted) == {key for line in lines for key in json.loads(line)}
+    # A key with a dot gets no column.
+    assert set(promoted) == {key for line in lines for key in json.loads(line)} - {"n.dot"}
 
     expected = _canonical(client, lines, folder, sorted(promoted))
     reads = ", ".join(_read("properties", key) for key in sorted(promoted))

@@ -40,8 +40,11 @@ _DATETIME_TEXT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{1,6})?)?\Z")
 def compare(op: str, left: Sql, right: Sql, *, timezone: str, bare: bool = False) -> Sql:
     """Return `left op right` as 0 or 1; with `bare` (join constraints, indexHint) NULL is left to ClickHouse."""
     if op in _MEMBERSHIP:
-        # exact under transform_null_in=1, which every query is run with
-        return Sql(f"{_MEMBERSHIP[op]}({left.text}, {right.text})", INTEGER)
+        # Exact under transform_null_in=1, which every query is run with; but a Parquet reader of ClickHouse 26.9 that
+        # evaluates IN on a Nullable column by itself misses NULL in the set. It does not look behind identity().
+        may_hold_null = right.type.nullable or (right.type.item is not None and right.type.item.nullable)
+        member = f"identity({left.text})" if left.type.nullable and may_hold_null else left.text
+        return Sql(f"{_MEMBERSHIP[op]}({member}, {right.text})", INTEGER)
     if op in ("==", "!=") and (left.is_null or right.is_null):
         tested = left if right.is_null else right
         return Sql(f"{'isNull' if op == '==' else 'isNotNull'}({tested.text})", INTEGER)

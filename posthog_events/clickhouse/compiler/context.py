@@ -63,12 +63,16 @@ class Context:
     settings: CompileSettings
     source: Source = field(default_factory=Source)
     warnings: list[str] = field(default_factory=list)
-    _anonymous: int = 0
+    _names: int = 0
 
-    def anonymous_alias(self) -> str:
-        """Return a table alias that no query can contain."""
-        self._anonymous += 1
-        return f"__sub{self._anonymous}"
+    def unique_name(self, hint: str) -> str:
+        """Return a name for a table or a lambda's argument that nothing else in the SQL has.
+
+        ClickHouse looks up `a.b` among columns called `a.b`, aliases `a` with a part `b` and tables `a`. HogQL's own
+        names, as the query wrote them, could meet there.
+        """
+        self._names += 1
+        return f"{hint if hint.isidentifier() and hint.isascii() else 'x'}__{self._names}"
 
     def warn(self, message: str) -> None:
         if message not in self.warnings:

@@ -104,7 +104,8 @@ class Expressions:
 
     def _Tuple(self, node: ast.Tuple) -> Sql:
         items = self.compile_all(node.exprs)
-        return Sql(f"tuple({', '.join(item.text for item in items)})", TUPLE)
+        type_ = TUPLE.with_nullable(any(item.type.nullable for item in items))
+        return Sql(f"tuple({', '.join(item.text for item in items)})", type_)
 
     def _Array(self, node: ast.Array) -> Sql:
         items = self.compile_all(node.exprs)
@@ -119,13 +120,13 @@ class Expressions:
         return Sql(f"tuple({', '.join(parts)})", TUPLE)
 
     def _Lambda(self, node: ast.Lambda) -> Sql:
-        self.scope.lambda_args.append(dict.fromkeys(node.args, UNKNOWN))
+        arguments = {name: Sql(self.context.unique_name(name), UNKNOWN) for name in node.args}
+        self.scope.lambda_args.append(arguments)
         try:
             body = self.compile(node.expr)
         finally:
             self.scope.lambda_args.pop()
-        names = ", ".join(identifier(name) for name in node.args)
-        return Sql(f"({names}) -> {body.text}", body.type)
+        return Sql(f"({', '.join(argument.text for argument in arguments.values())}) -> {body.text}", body.type)
 
     def _Placeholder(self, node: ast.Placeholder) -> Sql:
         raise self.context.unresolved("Unresolved placeholder: give it a value", node)

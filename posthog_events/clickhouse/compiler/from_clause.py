@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ class FromClause:
             self.scope.add_table(source, join)
             prefix = self._join_words(join) if self._from else ""
             constraint = self._constraint(join, source) if self._from else ""
-            self._from.append((f"{prefix}{text} AS {identifier(source.alias)}{constraint}", source))
+            self._from.append((f"{prefix}{text} AS {source.sql_alias}{constraint}", source))
             join = join.next_join
 
     def clauses(self) -> Iterator[str]:
@@ -95,8 +95,8 @@ class FromClause:
         if isinstance(table, ast.SelectQuery | ast.SelectSetQuery):
             compiled = self.expressions.subqueries.query(table, self.scope.ctes)
             self._refuse_sample(join, "a subquery")
-            alias = join.alias or self.context.anonymous_alias()
-            return f"({compiled.sql})", DerivedTable(alias, compiled.columns)
+            alias = join.alias or self.context.unique_name("subquery")
+            return f"({compiled.sql})", self._derived(alias, compiled.columns)
         if not isinstance(table, ast.Field):
             what = {"ValuesQuery": "VALUES", "PivotExpr": "PIVOT", "UnpivotExpr": "UNPIVOT"}
             kind = type(table).__name__
@@ -107,10 +107,15 @@ class FromClause:
         cte = self.scope.ctes.get(name)
         if cte is not None and cte.columns is not None:
             self._refuse_sample(join, "a WITH query")
-            return identifier(name), DerivedTable(join.alias or name, cte.columns)
+            if join.table_args is not None:
+                raise self.context.error(f"{name} is a WITH query, not a table function", join)
+            return identifier(name), self._derived(join.alias or name, cte.columns)
         if name == "numbers":
             return self._numbers(join)
         return self._stored(name, join, table if table.span else join)
+
+    def _derived(self, alias: str, columns: Mapping[str, Sql]) -> DerivedTable:
+        return DerivedTable(alias, self.context.unique_name(alias), columns)
 
     def _refuse_sample(self, join: ast.JoinExpr, what: str) -> None:
         if join.sample is not None:
@@ -125,7 +130,7 @@ class FromClause:
             raise self.context.error("numbers(n) or numbers(offset, n) needs constant integers", join)
         self._refuse_sample(join, "numbers()")
         text = f"numbers({', '.join(str(arg.value) for arg in args if isinstance(arg, ast.Constant))})"
-        return text, DerivedTable(join.alias or "numbers", {"number": Sql("number", INTEGER)})
+        return text, self._derived(join.alias or "numbers", {"number": Sql("number", INTEGER)})
 
     def _stored(self, name: str, join: ast.JoinExpr, node: ast.Node) -> tuple[str, Source]:
         table = self.context.catalog.tables.get(name)
@@ -138,7 +143,8 @@ class FromClause:
             raise self.context.unresolved(f"Unknown table `{name}`.{hint} Tables here: {known}", node)
         if join.table_args is not None:
             raise self.context.error(f"{name} is a table, not a table function", node)
-        source = StoredTable(join.alias or name.replace(".", "__"), table, self.context.catalog)
+        alias = join.alias or name.replace(".", "__")
+        source = StoredTable(alias, self.context.unique_name(alias), table, self.context.catalog)
         condition = self._sample(join, table.name)
         text = f"(SELECT * FROM {table.source} WHERE {condition})" if condition else table.source
         return text, source

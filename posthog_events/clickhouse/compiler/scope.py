@@ -10,7 +10,6 @@ from posthog_events.clickhouse.compiler.context import Context
 from posthog_events.clickhouse.compiler.tables import Source, Unreadable
 from posthog_events.clickhouse.compiler.value import Sql
 from posthog_events.clickhouse.quoting import identifier
-from posthog_events.clickhouse.sqltype import SqlType
 from posthog_events.hogql import ast
 
 __all__ = ["Cte", "Resolved", "Scope", "check_identifier"]
@@ -42,7 +41,7 @@ class Scope:
     tables: dict[str, Source] = field(default_factory=dict)
     aliases: dict[str, Sql] = field(default_factory=dict)
     windows: Mapping[str, ast.WindowExpr] = field(default_factory=dict)
-    lambda_args: list[Mapping[str, SqlType]] = field(default_factory=list)
+    lambda_args: list[Mapping[str, Sql]] = field(default_factory=list)
 
     def add_table(self, source: Source, node: ast.Node) -> None:
         if source.alias in self.tables:
@@ -70,7 +69,7 @@ class Scope:
         first = str(chain[0])
         for arguments in reversed(self.lambda_args):
             if first in arguments:
-                return Resolved(Sql(identifier(first), arguments[first]), chain[1:])
+                return Resolved(arguments[first], chain[1:])
         if len(chain) > 1 and first in self.tables:
             return self._in_table(self.tables[first], chain[1:], field_)
         if first in self.aliases:

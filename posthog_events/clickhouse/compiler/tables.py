@@ -41,6 +41,9 @@ class Source(Protocol):
     """Something that stands in FROM."""
 
     alias: str
+    """The name in HogQL."""
+    sql_alias: str
+    """The name in ClickHouse SQL, a plain word that nothing else has."""
 
     def has(self, name: str) -> bool:
         """Whether `name` is a column or a lazy join."""
@@ -72,6 +75,7 @@ class DerivedTable:
     """A subquery or CTE in FROM."""
 
     alias: str
+    sql_alias: str
     columns: Mapping[str, Sql]
 
     def has(self, name: str) -> bool:
@@ -82,7 +86,7 @@ class DerivedTable:
 
     def column(self, name: str) -> Sql:
         inner = self.columns[name]
-        text = f"{identifier(self.alias)}.{identifier(name)}"
+        text = f"{self.sql_alias}.{identifier(name)}"
         # the document is passed on, its promoted columns are not
         json = JsonText(text, property_types=inner.json.property_types) if inner.json and not inner.json.path else None
         return Sql(text, inner.type, json=json)
@@ -99,6 +103,7 @@ class StoredTable:
     """A table of the catalog under an alias, with the lazy joins used so far."""
 
     alias: str
+    sql_alias: str
     table: Table
     catalog: Catalog
     _joined: dict[str, tuple[str, StoredTable]] = field(default_factory=dict)
@@ -130,7 +135,7 @@ class StoredTable:
         return _SESSION_NOT_LOCAL.get(name) if self.table.name == "sessions" else None
 
     def _reference(self, physical: str) -> str:
-        return f"{identifier(self.alias)}.{identifier(physical)}"
+        return f"{self.sql_alias}.{identifier(physical)}"
 
     def _physical(self, name: str) -> Sql:
         column = self.table.columns[name]
@@ -202,13 +207,14 @@ class StoredTable:
 
     def _join(self, name: str, kind: str, target: str) -> StoredTable:
         if name not in self._joined:
-            joined = StoredTable(f"{self.alias}__{name}", self.catalog.tables[target], self.catalog)
+            alias = f"{self.sql_alias}__{name}"
+            joined = StoredTable(alias, alias, self.catalog.tables[target], self.catalog)
             left, right, only = self._join_keys(name)
             source = joined.table.source
             if only:
                 source = f"(SELECT * FROM {source} WHERE {only})"
             on = f"equals({left}, {joined._reference(right)})"
-            self._joined[name] = (f"{kind} {source} AS {identifier(joined.alias)} ON {on}", joined)
+            self._joined[name] = (f"{kind} {source} AS {alias} ON {on}", joined)
         return self._joined[name][1]
 
     def _join_keys(self, name: str) -> tuple[str, str, str]:
@@ -233,6 +239,7 @@ class _EventPerson:
 
     events: StoredTable
     alias: str = "person"
+    sql_alias: str = ""
 
     _COLUMNS: ClassVar = {"id": "person_id", "created_at": "person_created_at", "properties": "person_properties"}
 

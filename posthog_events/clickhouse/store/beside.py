@@ -75,6 +75,9 @@ def import_table(store: EventStore, name: str, path: Path) -> int:
         select = f"SELECT * FROM {source}"
         if name in KNOWN_TABLES:
             select, columns = _known(name, source, columns, path)
+        elif dotted := [column for column in columns if "." in column]:
+            # `a.b` of one table and column `b` of a table called `a` would be one name to ClickHouse
+            raise ImportFailed(f"{path}: the column {dotted[0]!r} has a dot in its name; rename it")
         target = f"table-{name}-{write_id}.parquet"
         stored = parquet_source(store.data, [target], columns)
         session.command(f"INSERT INTO FUNCTION {stored} {select}", {**settings, **PARQUET_SETTINGS})

@@ -1,7 +1,7 @@
 """The columns of an event file, and the SQL that reads a set of files as one table.
 
-The columns are those of PostHog's `events` table, and one Nullable(String) column per promoted key: `e.<key>` for
-`properties`, `p.<key>` for `person_properties`.
+The columns are those of PostHog's `events` table, and one Nullable(String) column per promoted key: `e:<key>` for
+`properties`, `p:<key>` for `person_properties`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from posthog_events.clickhouse.store.manifest import DataFile
 from posthog_events.errors import StoreError
 
 __all__ = [
+    "ANY_KEY",
     "DOCUMENTS",
     "EVENT_COLUMNS",
     "IMPORT_COLUMN",
@@ -22,6 +23,7 @@ __all__ = [
     "PREFIXES",
     "check_path",
     "file_columns",
+    "listed_rest",
     "parquet_source",
     "promotable",
     "readable_keys",
@@ -31,6 +33,12 @@ __all__ = [
 
 MAX_PROMOTED = 300
 """Keys per document with a column of their own. Source: reference 3.4 (reading a wide schema costs 11 ms at 500)."""
+
+MAX_LISTED = 1_000
+"""Keys without a column that the manifest lists for a file; beyond, any key may be in it."""
+
+ANY_KEY = "*"
+"""Stands for keys that are not listed; no column is called so."""
 
 _TIME = "DateTime64(6, 'UTC')"
 
@@ -58,7 +66,9 @@ EVENT_COLUMNS: Mapping[str, str] = {
 IMPORT_COLUMN = "__import"
 """The import that a row came with; no part of the table, needed to take an import back."""
 
-PREFIXES: Mapping[str, str] = {"properties": "e.", "person_properties": "p."}
+PREFIXES: Mapping[str, str] = {"properties": "e:", "person_properties": "p:"}
+"""No dot: ClickHouse would read `p.plan`, the column of a table called `p`, as a column called `p.plan` of another."""
+
 DOCUMENTS = tuple(PREFIXES)
 
 PARQUET_SETTINGS: Mapping[str, str | int] = {
@@ -72,15 +82,15 @@ PARQUET_SETTINGS: Mapping[str, str | int] = {
 
 
 def promotable(key: str) -> bool:
-    """Whether a key may become a column name: printable, short, and safe inside quotes and glob patterns."""
-    return 0 < len(key) <= 200 and key.isprintable() and not set(key) & set('`"\\{}*?')
+    """Whether a key may become a column name: printable, short, and safe inside quotes, globs and compound names."""
+    return 0 < len(key) <= 200 and key.isprintable() and not set(key) & set('`"\\{}*?.')
 
 
 def structure(columns: Mapping[str, str]) -> str:
     """Return a structure argument for `file()`.
 
-    >>> structure({"event": "String", "e.plan": "Nullable(String)"})
-    'event String, `e.plan` Nullable(String)'
+    >>> structure({"event": "String", "e:plan": "Nullable(String)"})
+    'event String, `e:plan` Nullable(String)'
     """
     return ", ".join(f"{identifier(name)} {kind}" for name, kind in columns.items())
 
@@ -110,11 +120,17 @@ def parquet_source(directory: Path, names: Sequence[str], columns: Mapping[str, 
     return f"file({string(path)}, Parquet, {declared})"
 
 
-def written_keys(file: DataFile, document: str) -> tuple[tuple[str, ...], bool]:
-    """Return the promoted keys of a file's document, and whether the document holds further keys."""
+def written_keys(file: DataFile, document: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys of a file's document that have columns, and those that have none."""
     if document == "properties":
         return file.event_keys, file.event_rest
     return file.person_keys, file.person_rest
+
+
+def listed_rest(keys: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys without columns as a manifest lists them."""
+    rest = tuple(sorted(set(keys)))
+    return rest if len(rest) <= MAX_LISTED and ANY_KEY not in rest else (ANY_KEY,)
 
 
 def file_columns(event_keys: Iterable[str], person_keys: Iterable[str]) -> dict[str, str]:
@@ -127,11 +143,13 @@ def file_columns(event_keys: Iterable[str], person_keys: Iterable[str]) -> dict[
 def readable_keys(files: Iterable[DataFile], document: str) -> tuple[str, ...]:
     """Return the keys whose columns can stand for the JSON text in every file.
 
-    A file without the column is fine when all its keys have columns: then the key does not occur in it.
+    A file without the column is fine when the key does not occur in it.
     """
     pairs = [written_keys(file, document) for file in files]
-    everywhere = {key for keys, _ in pairs for key in keys}
+    readable = {key for keys, _ in pairs for key in keys}
     for keys, rest in pairs:
-        if rest:
-            everywhere &= set(keys)
-    return tuple(sorted(everywhere))
+        if ANY_KEY in rest:
+            readable &= set(keys)
+        else:
+            readable -= set(rest)
+    return tuple(sorted(readable))

@@ -44,8 +44,8 @@ class DataFile:
         max_time: Latest timestamp.
         event_keys: Keys of `properties` that have a column of their own here.
         person_keys: The same for `person_properties`.
-        event_rest: Whether `properties` holds keys without a column; a key that is neither in `event_keys` nor in the
-            rest does not occur, and then a missing column reads as NULL, which is right.
+        event_rest: Keys of `properties` that occur here without a column, or `*` alone for too many to list. Any other
+            key without a column does not occur, and then the missing column reads as NULL, which is right.
         person_rest: The same for `person_properties`.
         imports: The imports whose events it holds; each row names its own in the column `__import`.
     """
@@ -57,8 +57,8 @@ class DataFile:
     max_time: int
     event_keys: tuple[str, ...] = ()
     person_keys: tuple[str, ...] = ()
-    event_rest: bool = False
-    person_rest: bool = False
+    event_rest: tuple[str, ...] = ()
+    person_rest: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
 
 

@@ -17,17 +17,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from posthog_events.clickhouse.quoting import identifier, string
-from posthog_events.clickhouse.store.layout import MAX_PROMOTED, PREFIXES, promotable
+from posthog_events.clickhouse.store.layout import ANY_KEY, MAX_PROMOTED, PREFIXES, listed_rest, promotable
 
 __all__ = ["Promotion", "escaped_columns", "event_columns", "plain_columns", "promote"]
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """The keys of one document in one file: those with a column, and whether there are others."""
+    """The keys of one document in one file: those with a column, and those without."""
 
     keys: tuple[str, ...] = ()
-    rest: bool = False
+    rest: tuple[str, ...] = ()
 
 
 def promote(known: Sequence[str], occurring: Sequence[str]) -> tuple[tuple[str, ...], Promotion]:
@@ -38,13 +38,14 @@ def promote(known: Sequence[str], occurring: Sequence[str]) -> tuple[tuple[str, 
         occurring: Keys of the part, the most frequent first.
 
     Returns:
-        The promoted keys of the store from now on, and the columns of this part's files. When some of the part's keys
-        have no column, all promoted keys get one, so that a missing column always means a missing key.
+        The promoted keys of the store from now on, and the columns of this part's files. When the keys without a column
+        are too many to list, all promoted keys get one, so that a missing column always means a missing key.
     """
     fresh = [key for key in occurring if promotable(key) and key not in set(known)]
     promoted = (*known, *fresh[: max(0, MAX_PROMOTED - len(known))])
-    rest = not set(occurring) <= set(promoted)
-    keys = promoted if rest else tuple(key for key in promoted if key in set(occurring))
+    present = set(occurring)
+    rest = listed_rest(present.difference(promoted))
+    keys = promoted if ANY_KEY in rest else present.intersection(promoted)
     return promoted, Promotion(tuple(sorted(keys)), rest)
 
 
@@ -75,7 +76,7 @@ def escaped_columns(document: str, keys: Sequence[str]) -> tuple[str, dict[str, 
 def event_columns(promotions: Mapping[str, Promotion], group_types: Mapping[str, int]) -> dict[str, str]:
     """Return the SQL of the columns that are not promoted, from a staged row and its promoted columns."""
     keys = promotions["properties"].keys
-    unpromoted = promotions["properties"].rest
+    unpromoted = bool(promotions["properties"].rest)
 
     def read(key: str) -> str:
         if key in keys:

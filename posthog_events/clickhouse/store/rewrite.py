@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from posthog_events.clickhouse.store.layout import PARQUET_SETTINGS, file_columns, parquet_source, readable_keys
+from posthog_events.clickhouse.store.layout import (
+    PARQUET_SETTINGS,
+    file_columns,
+    listed_rest,
+    parquet_source,
+    readable_keys,
+    written_keys,
+)
 from posthog_events.clickhouse.store.manifest import DataFile, Manifest
 from posthog_events.clickhouse.store.session import Session
 
@@ -42,11 +49,16 @@ def rewrite(session: Session, data: Path, files: Sequence[DataFile], name: str, 
         max_time=high,
         event_keys=event,
         person_keys=person,
-        event_rest=any(file.event_rest for file in files) or any(set(file.event_keys) - set(event) for file in files),
-        person_rest=any(file.person_rest for file in files)
-        or any(set(file.person_keys) - set(person) for file in files),
+        event_rest=_rest(files, "properties", event),
+        person_rest=_rest(files, "person_properties", person),
         imports=tuple(imports),
     )
+
+
+def _rest(files: Sequence[DataFile], document: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the keys of merged files that have no column in the new one."""
+    occurring = {key for file in files for keys in written_keys(file, document) for key in keys}
+    return listed_rest(occurring.difference(columns))
 
 
 def compact(session: Session, data: Path, manifest: Manifest, *, write_id: str, at: float) -> Manifest:

@@ -21,55 +21,55 @@ def compiled(text: str, *, limited: bool = False, **options: object) -> Compiled
 def expression(text: str, **options: object) -> str:
     """Return the SQL of one expression over events."""
     sql = compiled(f"SELECT {text} AS x FROM events", **options).sql
-    return sql.removeprefix("SELECT ").removesuffix(" AS x FROM store.events AS events")
+    return sql.removeprefix("SELECT ").removesuffix(" AS x FROM store.events AS events__1")
 
 
-CANONICAL = "replaceRegexpAll(nullIf(nullIf(JSONExtractRaw(events.properties, {}), ''), 'null'), '^\"|\"$', '')"
+CANONICAL = "replaceRegexpAll(nullIf(nullIf(JSONExtractRaw(events__1.properties, {}), ''), 'null'), '^\"|\"$', '')"
 
 
 @pytest.mark.parametrize(
     ("hogql", "sql"),
     [
-        ("event", "events.event"),
-        ("properties.plan", "events.`e.plan`"),
+        ("event", "events__1.event"),
+        ("properties.plan", "events__1.`e:plan`"),
         ("properties.rare", CANONICAL.format("'rare'")),
         ("properties['two words']", CANONICAL.format("'two words'")),
         ("properties.a.b", CANONICAL.format("'a', 'b'")),
         ("properties.list[1]", CANONICAL.format("'list', 1")),
-        ("properties.amount", "accurateCastOrNull(events.`e.amount`, 'Float64')"),
+        ("properties.amount", "accurateCastOrNull(events__1.`e:amount`, 'Float64')"),
         # a nested read is never typed, even where a top-level key of that name is
         ("properties.plan.amount", CANONICAL.format("'plan', 'amount'")),
-        ("timestamp", "events.timestamp"),
+        ("timestamp", "events__1.timestamp"),
         ("1 = 1", "1"),
         ("1 = 2", "0"),
-        ("event = 'a'", "equals(events.event, 'a')"),
-        ("properties.plan = 'a'", "ifNull(equals(events.`e.plan`, 'a'), 0)"),
-        ("properties.plan != 'a'", "ifNull(notEquals(events.`e.plan`, 'a'), 1)"),
+        ("event = 'a'", "equals(events__1.event, 'a')"),
+        ("properties.plan = 'a'", "ifNull(equals(events__1.`e:plan`, 'a'), 0)"),
+        ("properties.plan != 'a'", "ifNull(notEquals(events__1.`e:plan`, 'a'), 1)"),
         (
             "properties.plan = event",
-            "ifNull(equals(events.`e.plan`, events.event), isNull(events.`e.plan`) and isNull(events.event))",
+            "ifNull(equals(events__1.`e:plan`, events__1.event), isNull(events__1.`e:plan`) and isNull(events__1.event))",
         ),
-        ("properties.plan is null", "isNull(events.`e.plan`)"),
-        ("properties.plan = null", "isNull(events.`e.plan`)"),
-        ("properties.plan in ('a', 'b')", "in(events.`e.plan`, tuple('a', 'b'))"),
-        ("properties.plan < 'b'", "ifNull(less(events.`e.plan`, 'b'), 0)"),
-        ("event =~ 'x'", "match(events.event, 'x')"),
-        ("event !~* 'x'", "not(match(events.event, concat('(?i)', 'x')))"),
-        ("event = 'a' and 1 = 1", "equals(events.event, 'a')"),
+        ("properties.plan is null", "isNull(events__1.`e:plan`)"),
+        ("properties.plan = null", "isNull(events__1.`e:plan`)"),
+        ("properties.plan in ('a', 'b')", "in(events__1.`e:plan`, tuple('a', 'b'))"),
+        ("properties.plan < 'b'", "ifNull(less(events__1.`e:plan`, 'b'), 0)"),
+        ("event =~ 'x'", "match(events__1.event, 'x')"),
+        ("event !~* 'x'", "not(match(events__1.event, concat('(?i)', 'x')))"),
+        ("event = 'a' and 1 = 1", "equals(events__1.event, 'a')"),
         ("event = 'a' and 1 = 2", "0"),
         ("event = 'a' or 1 = 1", "1"),
         ("'a' || null", "concat('a', ifNull(toString(NULL), ''))"),
-        ("toDate(timestamp)", "toDate(events.timestamp)"),
-        ("toDate(event)", "toDateOrNull(events.event)"),
-        ("toStartOfWeek(timestamp)", "toStartOfWeek(events.timestamp, 0)"),
-        ("toStartOfWeek(timestamp, 3)", "toStartOfWeek(events.timestamp, 3)"),
-        ("event::int", "toInt64(events.event)"),
-        ("toInt(event)", "accurateCastOrNull(events.event, 'Int64')"),
+        ("toDate(timestamp)", "toDate(events__1.timestamp)"),
+        ("toDate(event)", "toDateOrNull(events__1.event)"),
+        ("toStartOfWeek(timestamp)", "toStartOfWeek(events__1.timestamp, 0)"),
+        ("toStartOfWeek(timestamp, 3)", "toStartOfWeek(events__1.timestamp, 3)"),
+        ("event::int", "toInt64(events__1.event)"),
+        ("toInt(event)", "accurateCastOrNull(events__1.event, 'Int64')"),
         ("count(*)", "count()"),
-        ("count(distinct event)", "count(DISTINCT events.event)"),
+        ("count(distinct event)", "count(DISTINCT events__1.event)"),
         (
             "countIf(event = 'a') filter (where event = 'b')",
-            "countIf(equals(events.event, 'a')) FILTER (WHERE equals(events.event, 'b'))",
+            "countIf(equals(events__1.event, 'a')) FILTER (WHERE equals(events__1.event, 'b'))",
         ),
     ],
     ids=lambda value: value if len(value) < 50 else value[:50],
@@ -81,7 +81,7 @@ def test_expression_becomes(hogql: str, sql: str) -> None:
 
 def test_time_columns_are_read_in_the_projects_zone() -> None:
     """A DateTime column of a table is converted to the project's zone."""
-    assert "toTimeZone(events.timestamp, 'Europe/Berlin')" == expression("timestamp", timezone="Europe/Berlin")
+    assert "toTimeZone(events__1.timestamp, 'Europe/Berlin')" == expression("timestamp", timezone="Europe/Berlin")
 
 
 @pytest.mark.parametrize("literal", ["2025-08-10", "2025-08-10 12:30:00", "2025-08-10 12:30:00.123456"])
@@ -89,14 +89,14 @@ def test_timestamp_is_compared_bare_with_a_local_literal(literal: str) -> None:
     """The literal is read in the project's zone and the column stays bare, so that storage can skip data."""
     sql = compiled(f"SELECT 1 FROM events WHERE timestamp >= '{literal}'", timezone="Europe/Berlin").sql
 
-    assert sql.endswith(f"WHERE greaterOrEquals(events.timestamp, toDateTime64('{literal}', 6, 'Europe/Berlin'))")
+    assert sql.endswith(f"WHERE greaterOrEquals(events__1.timestamp, toDateTime64('{literal}', 6, 'Europe/Berlin'))")
 
 
 def test_timestamp_compared_with_other_text_keeps_the_zone_wrapper() -> None:
     """A text that is not plainly a date is left to ClickHouse, in the project's zone."""
     sql = compiled("SELECT 1 FROM events WHERE timestamp = 'soon'", timezone="Europe/Berlin").sql
 
-    assert sql.endswith("WHERE equals(toTimeZone(events.timestamp, 'Europe/Berlin'), 'soon')")
+    assert sql.endswith("WHERE equals(toTimeZone(events__1.timestamp, 'Europe/Berlin'), 'soon')")
 
 
 def test_alias_wins_over_column_in_where() -> None:
@@ -136,33 +136,33 @@ def test_lazy_joins_appear_only_when_used() -> None:
 
     assert "JOIN" not in plain
     assert (
-        "LEFT JOIN store.sessions AS events__session ON equals(events.`$session_id`, events__session.session_id)"
+        "LEFT JOIN store.sessions AS events__1__session ON equals(events__1.`$session_id`, events__1__session.session_id)"
         in joined
     )
     assert (
-        "LEFT JOIN (SELECT * FROM store.groups WHERE equals(index, 0)) AS events__group_0 "
-        "ON equals(events.`$group_0`, events__group_0.key)" in joined
+        "LEFT JOIN (SELECT * FROM store.groups WHERE equals(index, 0)) AS events__1__group_0 "
+        "ON equals(events__1.`$group_0`, events__1__group_0.key)" in joined
     )
 
 
 @pytest.mark.parametrize(
     ("mode", "overrides", "person_id", "plan_source"),
     [
-        (PersonMode.NO_OVERRIDE_ON_EVENTS, True, "events.person_id", "events.person_properties"),
-        (PersonMode.OVERRIDE_ON_EVENTS, False, "events.person_id", "events.person_properties"),
+        (PersonMode.NO_OVERRIDE_ON_EVENTS, True, "events__1.person_id", "events__1.person_properties"),
+        (PersonMode.OVERRIDE_ON_EVENTS, False, "events__1.person_id", "events__1.person_properties"),
         (
             PersonMode.OVERRIDE_ON_EVENTS,
             True,
-            "if(not(empty(events__override.distinct_id)), events__override.person_id, events.person_id)",
-            "events.person_properties",
+            "if(not(empty(events__1__override.distinct_id)), events__1__override.person_id, events__1.person_id)",
+            "events__1.person_properties",
         ),
         (
             PersonMode.OVERRIDE_JOINED,
             True,
-            "if(not(empty(events__override.distinct_id)), events__override.person_id, events.person_id)",
-            "events__person.properties",
+            "if(not(empty(events__1__override.distinct_id)), events__1__override.person_id, events__1.person_id)",
+            "events__1__person.properties",
         ),
-        (PersonMode.DISABLED, True, "events__pdi.person_id", "events__person.properties"),
+        (PersonMode.DISABLED, True, "events__1__pdi.person_id", "events__1__person.properties"),
     ],
 )  # fmt: skip
 def test_person_mode_decides_where_persons_come_from(
