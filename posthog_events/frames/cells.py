@@ -7,12 +7,9 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import polars as pl
-
-__all__ = ["cell_text", "is_numeric", "neutralise", "row_count"]
+__all__ = ["cell_text", "neutralise", "row_count"]
 
 # Control characters can move the cursor, change the title or colours of a terminal, or (the directional ones) show text
 # in another order than it has. Event data comes from strangers. Line and paragraph separators would break a row.
@@ -76,11 +73,6 @@ def _plain(value: Any) -> Any:
         case timedelta():
             return str(value)
     return cell_text(value)
-
-
-def is_numeric(dtype: pl.DataType) -> bool:
-    """Whether a column of this dtype is aligned right."""
-    return dtype.is_numeric()
 
 
 def row_count(rows: int) -> str:

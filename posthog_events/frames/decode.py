@@ -11,15 +11,11 @@ import io
 import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from posthog_events.errors import EngineError
-from posthog_events.frames.types import ColumnType, parse_type, polars_dtype
-
-if TYPE_CHECKING:
-    from polars._typing import PolarsDataType
+from posthog_events.frames.types import ColumnType, instance, parse_type, polars_dtype
 
 __all__ = ["check_types", "frame_from_arrow"]
 
@@ -77,7 +73,7 @@ def _decode(expr: pl.Expr, arrived: pl.DataType, kind: ColumnType, dtype: pl.Dat
     if isinstance(dtype, pl.List) and isinstance(arrived, pl.List):
         # Nested(...) is an Array of Tuples, written as one type.
         item = kind.inner[0] if kind.family == "Array" else ColumnType("Tuple", kind.inner, kind.names)
-        return expr.list.eval(_decode(pl.element(), _instance(arrived.inner), item, _instance(dtype.inner)))
+        return expr.list.eval(_decode(pl.element(), instance(arrived.inner), item, instance(dtype.inner)))
     if isinstance(dtype, pl.Struct) and isinstance(arrived, pl.Struct):
         return _decode_struct(expr, arrived, kind, dtype)
     if isinstance(dtype, pl.Map) and isinstance(arrived, pl.Map):
@@ -93,15 +89,10 @@ def _decode(expr: pl.Expr, arrived: pl.DataType, kind: ColumnType, dtype: pl.Dat
 
 def _decode_struct(expr: pl.Expr, arrived: pl.Struct, kind: ColumnType, dtype: pl.Struct) -> pl.Expr:
     fields = [
-        _decode(expr.struct.field(was.name), _instance(was.dtype), inner, _instance(field.dtype)).alias(field.name)
+        _decode(expr.struct.field(was.name), instance(was.dtype), inner, instance(field.dtype)).alias(field.name)
         for was, inner, field in zip(arrived.fields, kind.inner, dtype.fields, strict=True)
     ]
     return pl.when(expr.is_not_null()).then(pl.struct(fields))
-
-
-def _instance(dtype: PolarsDataType) -> pl.DataType:
-    """Inside a nested dtype polars keeps `pl.Int8` where elsewhere it says `pl.Int8()`."""
-    return dtype() if isinstance(dtype, type) else dtype
 
 
 def _uuid(expr: pl.Expr, _: ColumnType) -> pl.Expr:

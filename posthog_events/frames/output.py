@@ -9,7 +9,7 @@ parquet  every dtype as it is
 md, html every row, escaped
 =======  ==========================================================================================================
 
-In csv, json and jsonl a datetime is ISO 8601 with its offset, a duration ISO 8601 (`PT3S`), a Decimal text, and bytes are
+In csv, json and jsonl a datetime is ISO 8601 with its offset, a duration too (`PT3S`), a Decimal text, and bytes are
 hexadecimal digits. JSON has no NaN and no infinity: they become null there (csv keeps them).
 """
 
@@ -26,6 +26,7 @@ from posthog_events.errors import ConfigError
 
 if TYPE_CHECKING:
     import polars as pl
+    from polars._typing import PolarsDataType
 
 __all__ = ["ENDINGS", "FORMATS", "Format", "format_of", "frame_bytes", "write_frame"]
 
@@ -158,12 +159,36 @@ def _hex(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Return `expr` with bytes, at any depth, as hexadecimal text."""
     import polars as pl
 
-    match dtype:
-        case pl.Binary():
-            return expr.bin.encode("hex")
-        case pl.List(inner=pl.DataType() as inner):
-            return expr.list.eval(_hex(pl.element(), inner))
-        case pl.Struct(fields=[_, *_] as fields):
-            decoded = [_hex(expr.struct.field(field.name), field.dtype).alias(field.name) for field in fields]
-            return pl.when(expr.is_not_null()).then(pl.struct(decoded))
+    from posthog_events.frames.types import instance
+
+    if dtype == _hex_dtype(dtype):
+        return expr
+    if isinstance(dtype, pl.Binary):
+        return expr.bin.encode("hex")
+    if isinstance(dtype, pl.List):
+        return expr.list.eval(_hex(pl.element(), instance(dtype.inner)))
+    if isinstance(dtype, pl.Struct):
+        fields = [
+            _hex(expr.struct.field(field.name), instance(field.dtype)).alias(field.name) for field in dtype.fields
+        ]
+        return pl.when(expr.is_not_null()).then(pl.struct(fields))
+    if isinstance(dtype, pl.Map):
+        pairs = pl.Struct({"key": dtype.key, "value": dtype.value})
+        return expr.cast(pl.List(pairs)).list.eval(_hex(pl.element(), pairs)).cast(_hex_dtype(dtype))
     return expr
+
+
+def _hex_dtype(dtype: PolarsDataType) -> pl.DataType:
+    """Return the dtype that `_hex` makes of a dtype."""
+    import polars as pl
+
+    from posthog_events.frames.types import instance
+
+    match dtype:
+        case pl.List():
+            return pl.List(_hex_dtype(dtype.inner))
+        case pl.Struct():
+            return pl.Struct({field.name: _hex_dtype(field.dtype) for field in dtype.fields})
+        case pl.Map():
+            return pl.Map(_hex_dtype(dtype.key), _hex_dtype(dtype.value))
+    return pl.String() if dtype == pl.Binary else instance(dtype)

@@ -42,12 +42,19 @@ def render_table(frame: pl.DataFrame, *, rows: int | None = DEFAULT_ROWS, width:
     widths = fit_columns(natural, width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name, dtype, fitted in zip(names, frame.dtypes, widths, strict=False):
-        side = "right" if dtype.is_numeric() else "left"
-        table.add_column(Text(name), justify=side, width=fitted, no_wrap=True, overflow="ellipsis")
-    kept = texts[: len(widths)]
-    for number in range(shown.height):
-        missing = [column[number] is None for column in shown.iter_columns()]
-        table.add_row(*(Text(column[number], style="dim" if null else "") for column, null in zip(kept, missing)))
+        table.add_column(
+            Text(name),
+            justify="right" if dtype.is_numeric() else "left",
+            width=fitted,
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    kept = [
+        [Text(text, style="dim" if value is None else "") for text, value in zip(column, values, strict=True)]
+        for column, values in zip(texts[: len(widths)], shown.iter_columns(), strict=False)
+    ]
+    for row in zip(*kept, strict=True):
+        table.add_row(*row)
     out = io.StringIO()
     console = Console(
         file=out, width=width, force_terminal=color, color_system="standard" if color else None, legacy_windows=False

@@ -33,13 +33,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import polars as pl
 
 from posthog_events.errors import UnknownColumnType
 
-__all__ = ["ColumnType", "parse_type", "polars_dtype"]
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
+
+__all__ = ["ColumnType", "instance", "parse_type", "polars_dtype"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,11 @@ def polars_dtype(kind: ColumnType, *, column: str = "?") -> pl.DataType:
 
 def _struct(kind: ColumnType, inner: list[pl.DataType]) -> pl.Struct:
     return pl.Struct([pl.Field(name, dtype) for name, dtype in zip(kind.names, inner, strict=True)])
+
+
+def instance(dtype: PolarsDataType) -> pl.DataType:
+    """Return `dtype` as an instance; nested dtypes hold `pl.Int8` where elsewhere polars says `pl.Int8()`."""
+    return dtype() if isinstance(dtype, type) else dtype
 
 
 def parse_type(text: str, *, column: str = "?") -> ColumnType:

@@ -88,8 +88,8 @@ def test_unusable_dsn_is_refused_without_showing_it(dsn: str) -> None:
         ),
         (
             (
-                "Received ClickHouse exception, code: 62, server response: Code: 62. DB::Exception: Syntax error: "
-                "failed at position 8 (FRMX) (line 2, col 3): FRMX x) FORMAT X. Expected one of: token, Comma. (SYNTAX_ERROR)"
+                "Received ClickHouse exception, server response: Code: 62. DB::Exception: Syntax error: "
+                "failed at position 8 (FRMX) (line 2, col 3): FRMX x. Expected one of: token, Comma. (SYNTAX_ERROR)"
             ),
             "Syntax error: failed at position 8 (FRMX) (line 2, col 3)",
         ),
