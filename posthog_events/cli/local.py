@@ -175,6 +175,23 @@ def remove(
     click.echo(f"removed {run(dry_run=False):,} events from {directory}")
 
 
+@local.command()
+@store_option
+@click.option("--dsn", required=True, help="The server: clickhouse://user@host/database, or with ?secure=1 for TLS.")
+def push(directory: Path, dsn: str) -> None:
+    """Copy a store to a ClickHouse server, where everybody can query it.
+
+    Queries see the copy once it is complete. The copy before it is kept for queries that still run; older ones are
+    dropped. Keep the password out of the command line: it is taken from POSTHOG_EVENTS_PASSWORD or CLICKHOUSE_PASSWORD.
+
+    \b
+    Example: posthog-events local push --store events --dsn clickhouse://me@warehouse/analytics
+    """
+    from posthog_events.cli.push import push_store
+
+    push_store(directory, dsn)
+
+
 def _types(pairs: tuple[str, ...]) -> dict[str, PropertyKind]:
     from posthog_events.clickhouse.catalog import PropertyKind
 

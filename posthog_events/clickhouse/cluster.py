@@ -35,6 +35,7 @@ _REGISTRY_COLUMNS = {
     # empty in the row that says that a push has begun
     "catalog": "String",
 }
+_REGISTRY_DEFAULTS = {"pushed_at": " DEFAULT now64(6)"}
 
 KEPT_PUSHES = 2
 """The current push, and the one before it, which a running query may still read."""
@@ -164,8 +165,9 @@ def push(
 
 
 def _ensure_registry(target: Client) -> None:
-    columns = ", ".join(f"{name} {kind}" for name, kind in _REGISTRY_COLUMNS.items())
-    columns = columns.replace("'UTC')", "'UTC') DEFAULT now64(6)", 1)
+    columns = ", ".join(
+        f"{name} {kind}{_REGISTRY_DEFAULTS.get(name, '')}" for name, kind in _REGISTRY_COLUMNS.items()
+    )
     target.command(f"CREATE TABLE IF NOT EXISTS {REGISTRY} ({columns}) ENGINE = MergeTree ORDER BY pushed_at")
     if dict(target.describe(f"SELECT * FROM {REGISTRY}")) != _REGISTRY_COLUMNS:
         raise ConfigError(

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from posthog_events.hogql import ast
+from posthog_events.hogql.queryprinter import QueryPrinter
 from posthog_events.hogql.quoting import identifier, string
 
 __all__ = ["print_column_name", "print_hogql"]
@@ -43,6 +44,13 @@ _CALLS = {
     "%": "modulo",
 }
 
+_QUERIES = (ast.SelectQuery, ast.SelectSetQuery)
+# found by trying every keyword of the grammar before a parenthesis
+_NOT_BEFORE_PARENTHESIS = frozenset(
+    """
+    catch columns except finally fn fun inf infinity intersect let materialized nan null throw try while within
+    """.split()
+)
 
 # How tightly each kind of expression binds, by the order of alternatives in PostHog's grammar (HogQLParser.g4).
 _ATOM, _ACCESS, _UNARY, _MULTIPLY, _ADD, _COMPARE, _IS_NULL, _NOT, _AND, _OR, _LOOSE = range(20, 9, -1)
@@ -68,36 +76,33 @@ def _level(node: ast.Node) -> int:
 
 def print_hogql(node: ast.Node) -> str:
     """Return HogQL text that parses to an equal tree."""
-    printer = _Printer(calls=False)
-    if isinstance(node, ast.SelectQuery | ast.SelectSetQuery):
-        return _Query(printer).query(node)
-    return printer.print(node)
+    printer = _Printer()
+    return QueryPrinter(printer).query(node) if isinstance(node, _QUERIES) else printer.print(node)
 
 
 def print_column_name(node: ast.Node) -> str:
     """Return the name of a result column: `count()`, `equals(event, 'x')`, `multiply(2, plus(a, 1))`."""
-    return _Printer(calls=True).print(node)
+    return _ColumnName().print(node)
 
 
 class _Printer:
-    """Args:
-    calls: Write operators as function calls.
-    """
+    """Prints expressions; one method per kind of node, named after it."""
 
-    def __init__(self, *, calls: bool) -> None:
-        self.calls = calls
+    def name(self, name: str) -> str:
+        """Return an identifier."""
+        return identifier(name)
 
     def print(self, node: ast.Node) -> str:
         method: Callable[[Any], str] = getattr(self, f"_{type(node).__name__}")
         return method(node)
 
-    def _all(self, nodes: Iterable[ast.Node] | None) -> str:
+    def all(self, nodes: Iterable[ast.Node] | None) -> str:
         return ", ".join(self.print(node) for node in nodes or ())
 
-    def _operand(self, node: ast.Node, level: int = _ATOM) -> str:
+    def operand(self, node: ast.Node, level: int = _ATOM) -> str:
         """Return an operand, in parentheses if it binds less tightly than `level`."""
         text = self.print(node)
-        return text if self.calls or _level(node) >= level else f"({text})"
+        return text if _level(node) >= level else f"({text})"
 
     # -- values -----------------------------------------------------------------------------------------------
 
@@ -106,9 +111,9 @@ class _Printer:
 
     def _Field(self, node: ast.Field) -> str:
         first, *rest = node.chain
-        text = str(first) if first == "*" else identifier(str(first))
+        text = str(first) if first == "*" else self.name(str(first))
         for part in rest:
-            text += f".{part}" if part == "*" or isinstance(part, int) else f".{identifier(part)}"
+            text += f".{part}" if part == "*" or isinstance(part, int) else f".{self.name(part)}"
         return text
 
     def _Placeholder(self, node: ast.Placeholder) -> str:
@@ -118,31 +123,27 @@ class _Printer:
         return f"#{node.index}"
 
     def _Tuple(self, node: ast.Tuple) -> str:
-        return f"tuple({self._all(node.exprs)})" if self.calls or len(node.exprs) < 2 else f"({self._all(node.exprs)})"
+        return f"({self.all(node.exprs)},)" if len(node.exprs) == 1 else f"({self.all(node.exprs)})"
 
     def _Array(self, node: ast.Array) -> str:
-        return f"[{self._all(node.exprs)}]"
+        return f"[{self.all(node.exprs)}]"
 
     def _Dict(self, node: ast.Dict) -> str:
         items = ", ".join(f"{self.print(key)}: {self.print(value)}" for key, value in node.items)
         return f"{{{items}}}"
 
     def _Lambda(self, node: ast.Lambda) -> str:
-        names = ", ".join(identifier(name) for name in node.args)
+        names = ", ".join(self.name(name) for name in node.args)
         return f"({names}) -> {self.print(node.expr)}"
 
     # -- operators --------------------------------------------------------------------------------------------
 
     def _Alias(self, node: ast.Alias) -> str:
-        if self.calls:
-            return self.print(node.expr)
-        return f"{self._operand(node.expr)} AS {identifier(node.alias)}"
+        return f"{self.operand(node.expr)} AS {self.name(node.alias)}"
 
     def _joined(self, word: str, nodes: Iterable[ast.Expr], level: int) -> str:
-        if self.calls:
-            return f"{word.lower()}({self._all(nodes)})"
         # the parser flattens a chain of one operator, so an operand of the same level keeps its parentheses
-        return f" {word} ".join(self._operand(node, level + 1) for node in nodes)
+        return f" {word} ".join(self.operand(node, level + 1) for node in nodes)
 
     def _And(self, node: ast.And) -> str:
         return self._joined("AND", node.exprs, _AND)
@@ -151,43 +152,28 @@ class _Printer:
         return self._joined("OR", node.exprs, _OR)
 
     def _Not(self, node: ast.Not) -> str:
-        return f"not({self.print(node.expr)})" if self.calls else f"NOT {self._operand(node.expr, _NOT)}"
+        return f"NOT {self.operand(node.expr, _NOT)}"
 
     def _infix(self, op: str, left: ast.Expr, right: ast.Expr, level: int) -> str:
         """Operators of one level associate to the left."""
-        return f"{self._operand(left, level)} {op} {self._operand(right, level + 1)}"
+        return f"{self.operand(left, level)} {op} {self.operand(right, level + 1)}"
 
     def _ArithmeticOperation(self, node: ast.ArithmeticOperation) -> str:
-        if self.calls:
-            return f"{_CALLS[node.op]}({self.print(node.left)}, {self.print(node.right)})"
         return self._infix(node.op, node.left, node.right, _level(node))
 
     def _CompareOperation(self, node: ast.CompareOperation) -> str:
         null = isinstance(node.right, ast.Constant) and node.right.value is None
-        if self.calls:
-            return self._comparison_call(node)
         if node.is_null_comparison_style and null:
-            return f"{self._operand(node.left, _IS_NULL)} IS {'NOT ' if node.op == '!=' else ''}NULL"
+            return f"{self.operand(node.left, _IS_NULL)} IS {'NOT ' if node.op == '!=' else ''}NULL"
         return self._infix(_COMPARISONS.get(node.op, node.op.upper()), node.left, node.right, _COMPARE)
-
-    def _comparison_call(self, node: ast.CompareOperation) -> str:
-        left, right = self.print(node.left), self.print(node.right)
-        if node.op in _CALLS:
-            return f"{_CALLS[node.op]}({left}, {right})"
-        if "cohort" in node.op:
-            return f"{'notInCohort' if node.op.startswith('not') else 'inCohort'}({left}, {right})"
-        pattern = f"concat('(?i)', {right})" if node.op.endswith("*") else right
-        call = f"match({left}, {pattern})"
-        return f"not({call})" if node.op.startswith("!") else call
 
     def _BetweenExpr(self, node: ast.BetweenExpr) -> str:
         word = "NOT BETWEEN" if node.negated else "BETWEEN"
-        text = f"{self._operand(node.expr)} {word} {self._operand(node.low)} AND {self._operand(node.high)}"
-        return f"({text})" if self.calls else text
+        return f"{self.operand(node.expr)} {word} {self.operand(node.low)} AND {self.operand(node.high)}"
 
     def _IsDistinctFrom(self, node: ast.IsDistinctFrom) -> str:
         words = "IS NOT DISTINCT FROM" if node.negated else "IS DISTINCT FROM"
-        return f"{self._operand(node.left)} {words} {self._operand(node.right)}"
+        return f"{self.operand(node.left)} {words} {self.operand(node.right)}"
 
     def _TypeCast(self, node: ast.TypeCast) -> str:
         return f"CAST({self.print(node.expr)} AS {node.type_name})"
@@ -196,36 +182,40 @@ class _Printer:
         return f"TRY_CAST({self.print(node.expr)} AS {node.type_name})"
 
     def _ArrayAccess(self, node: ast.ArrayAccess) -> str:
-        return f"{self._operand(node.array, _ACCESS)}{'?.' if node.nullish else ''}[{self.print(node.property)}]"
+        return f"{self.operand(node.array, _ACCESS)}{'?.' if node.nullish else ''}[{self.print(node.property)}]"
 
     def _ArraySlice(self, node: ast.ArraySlice) -> str:
         start = self.print(node.start_expr) if node.start_expr else ""
         end = self.print(node.end_expr) if node.end_expr else ""
-        return f"{self._operand(node.array, _ACCESS)}[{start}:{end}]"
+        return f"{self.operand(node.array, _ACCESS)}[{start}:{end}]"
 
     def _TupleAccess(self, node: ast.TupleAccess) -> str:
-        return f"{self._operand(node.tuple, _ACCESS)}{'?' if node.nullish else ''}.{node.index}"
+        return f"{self.operand(node.tuple, _ACCESS)}{'?' if node.nullish else ''}.{node.index}"
 
     # -- calls ------------------------------------------------------------------------------------------------
 
     def _Call(self, node: ast.Call) -> str:
-        params = f"({self._all(node.params)})" if node.params is not None else ""
+        params = f"({self.all(node.params)})" if node.params is not None else ""
         distinct = "DISTINCT " if node.distinct else ""
-        inner = self._all(node.args)
+        inner = self.all(node.args)
         if node.order_by:
-            inner += f" ORDER BY {self._all(node.order_by)}"
-        text = f"{node.name}{params}({distinct}{inner})"
+            inner += f" ORDER BY {self.all(node.order_by)}"
+        text = f"{self._function(node.name)}{params}({distinct}{inner})"
         if node.within_group:
-            text += f" WITHIN GROUP (ORDER BY {self._all(node.within_group)})"
+            text += f" WITHIN GROUP (ORDER BY {self.all(node.within_group)})"
         if node.filter_expr is not None:
             text += f" FILTER (WHERE {self.print(node.filter_expr)})"
         return text
 
+    def _function(self, name: str) -> str:
+        """Keywords such as `if` and `NOT` are names of functions too, so they stay as they are before a parenthesis."""
+        return identifier(name, keywords=name.lower() in _NOT_BEFORE_PARENTHESIS)
+
     def _ExprCall(self, node: ast.ExprCall) -> str:
-        return f"{self._operand(node.expr)}({self._all(node.args)})"
+        return f"{self.operand(node.expr)}({self.all(node.args)})"
 
     def _NamedArgument(self, node: ast.NamedArgument) -> str:
-        return f"{identifier(node.name)} := {self.print(node.value)}"
+        return f"{self.name(node.name)} := {self.print(node.value)}"
 
     def _SpreadExpr(self, node: ast.SpreadExpr) -> str:
         return f"*{self.print(node.expr)}"
@@ -234,23 +224,23 @@ class _Printer:
         if node.regex is not None:
             return f"COLUMNS({string(node.regex)})"
         if node.all_columns:
-            excluded = ", ".join(identifier(name) for name in node.exclude or ())
+            excluded = ", ".join(self.name(name) for name in node.exclude or ())
             return f"* EXCLUDE ({excluded})" if excluded else "*"
-        return f"COLUMNS({self._all(node.columns)})"
+        return f"COLUMNS({self.all(node.columns)})"
 
     def _WindowFunction(self, node: ast.WindowFunction) -> str:
-        arguments = f"({self._all(node.exprs)})" + (f"({self._all(node.args)})" if node.args else "")
+        arguments = f"({self.all(node.exprs)})" + (f"({self.all(node.args)})" if node.args else "")
         if node.over_identifier is not None:
-            return f"{node.name}{arguments} OVER {identifier(node.over_identifier)}"
+            return f"{self._function(node.name)}{arguments} OVER {self.name(node.over_identifier)}"
         window = self._WindowExpr(node.over_expr) if node.over_expr else ""
-        return f"{node.name}{arguments} OVER ({window})"
+        return f"{self._function(node.name)}{arguments} OVER ({window})"
 
     def _WindowExpr(self, node: ast.WindowExpr) -> str:
         parts = []
         if node.partition_by:
-            parts.append(f"PARTITION BY {self._all(node.partition_by)}")
+            parts.append(f"PARTITION BY {self.all(node.partition_by)}")
         if node.order_by:
-            parts.append(f"ORDER BY {self._all(node.order_by)}")
+            parts.append(f"ORDER BY {self.all(node.order_by)}")
         if node.frame_method and node.frame_start:
             start = self._WindowFrameExpr(node.frame_start)
             if node.frame_end:
@@ -265,194 +255,91 @@ class _Printer:
         return f"{'UNBOUNDED' if node.frame_value is None else node.frame_value} {node.frame_type}"
 
     def _HogQLXTag(self, node: ast.HogQLXTag) -> str:
-        attributes = "".join(
-            f" {attribute.name}={{{self._attribute(attribute.value)}}}" for attribute in node.attributes
-        )
-        return f"<{node.kind}{attributes} />"
+        tag, inside = f"<{node.kind}", ""
+        for attribute in node.attributes:
+            if attribute.name == "children" and isinstance(attribute.value, tuple):
+                inside += "".join(self._in_tag(child) for child in attribute.value)
+            else:
+                tag += f" {attribute.name}={self._in_tag(attribute.value)}"
+        return f"{tag}>{inside}</{node.kind}>" if inside else f"{tag} />"
 
-    def _attribute(self, value: Any) -> str:
-        if isinstance(value, ast.Node):
-            return self.print(value)
-        if isinstance(value, tuple):
-            return f"[{', '.join(self._attribute(item) for item in value)}]"
-        return _literal(value)
+    def _in_tag(self, node: ast.Node) -> str:
+        text = self.print(node)
+        return text if isinstance(node, ast.HogQLXTag) else f"{{{text}}}"
 
     # -- queries ----------------------------------------------------------------------------------------------
 
     def _SelectQuery(self, node: ast.SelectQuery) -> str:
-        return f"({_Query(self).select(node)})"
+        return f"({QueryPrinter(self).select(node)})"
 
     def _SelectSetQuery(self, node: ast.SelectSetQuery) -> str:
-        return f"({_Query(self).select_set(node)})"
+        return f"({QueryPrinter(self).select_set(node)})"
 
     def _OrderExpr(self, node: ast.OrderExpr) -> str:
-        text = f"{self._operand(node.expr)} {node.order}"
+        text = f"{self.operand(node.expr)} {node.order}"
         fill = node.with_fill
         if fill is None:
             return text
         bounds = (("FROM", fill.from_value), ("TO", fill.to_value), ("STEP", fill.step_value))
-        return f"{text} WITH FILL" + "".join(f" {word} {self._operand(bound)}" for word, bound in bounds if bound)
+        return f"{text} WITH FILL" + "".join(f" {word} {self.operand(bound)}" for word, bound in bounds if bound)
 
     def _InterpolateExpr(self, node: ast.InterpolateExpr) -> str:
-        return self.print(node.expr) + (f" AS {self._operand(node.value)}" if node.value is not None else "")
+        return self.print(node.expr) + (f" AS {self.operand(node.value)}" if node.value is not None else "")
 
     def _GroupingSet(self, node: ast.GroupingSet) -> str:
-        return f"({self._all(node.exprs)})"
+        return f"({self.all(node.exprs)})"
 
 
-class _Query:
-    """Prints SELECTs, whose parentheses are the business of what stands around them."""
+class _ColumnName(_Printer):
+    """Prints every operator as a call, so hardly anything needs parentheses."""
 
-    def __init__(self, printer: _Printer) -> None:
-        self._printer = printer
-        self._print = printer.print
-        self._all = printer._all
+    def name(self, name: str) -> str:
+        return identifier(name, keywords=False)
 
-    def select(self, node: ast.SelectQuery) -> str:
-        parts = []
-        if node.ctes:
-            recursive = "RECURSIVE " if any(cte.recursive for cte in node.ctes) else ""
-            parts.append(f"WITH {recursive}{', '.join(self._cte(cte) for cte in node.ctes)}")
-        parts.append(f"SELECT {'DISTINCT ' if node.distinct else ''}{self._all(node.select)}")
-        if node.select_from:
-            parts.append(f"FROM {self._join(node.select_from)}")
-        if node.array_join_list:
-            parts.append(f"{node.array_join_op} {self._all(node.array_join_list)}")
-        for word, clause in (("PREWHERE", node.prewhere), ("WHERE", node.where)):
-            if clause is not None:
-                parts.append(f"{word} {self._print(clause)}")
-        parts += self._group_by(node)
-        if node.having is not None:
-            parts.append(f"HAVING {self._print(node.having)}")
-        if node.window_exprs:
-            windows = (f"{identifier(n)} AS ({self._print(w)})" for n, w in _items(node.window_exprs))
-            parts.append(f"WINDOW {', '.join(windows)}")
-        if node.qualify is not None:
-            parts.append(f"QUALIFY {self._print(node.qualify)}")
-        parts += self._tail(node)
-        return " ".join(parts)
+    def operand(self, node: ast.Node, level: int = _ATOM) -> str:
+        return self.print(node)
 
-    def _group_by(self, node: ast.SelectQuery) -> list[str]:
-        if node.group_by_mode == "all":
-            return ["GROUP BY ALL"]
-        if not node.group_by:
-            return []
-        terms = self._all(node.group_by)
-        mode = {"grouping_sets": "GROUPING SETS", "rollup": "ROLLUP", "cube": "CUBE"}.get(node.group_by_mode or "")
-        return [f"GROUP BY {mode} ({terms})" if mode else f"GROUP BY {terms}"]
+    def _Tuple(self, node: ast.Tuple) -> str:
+        return f"tuple({self.all(node.exprs)})"
 
-    def _tail(self, node: ast.SelectQuery) -> list[str]:
-        parts = []
-        if node.order_by:
-            parts.append(f"ORDER BY {self._all(node.order_by)}")
-        if node.interpolate is not None:
-            parts.append(f"INTERPOLATE ({self._all(node.interpolate)})")
-        if node.limit_by:
-            skipped = node.limit_by.offset_value
-            offset = f" OFFSET {self._print(skipped)}" if skipped is not None else ""
-            parts.append(f"LIMIT {self._print(node.limit_by.n)}{offset} BY {self._all(node.limit_by.exprs)}")
-        if node.limit is not None:
-            percent, ties = " %" if node.limit_percent else "", " WITH TIES" if node.limit_with_ties else ""
-            parts.append(f"LIMIT {self._operand(node.limit)}{percent}{ties}")
-        if node.offset is not None:
-            parts.append(f"OFFSET {self._operand(node.offset)}")
-        return parts
+    def _Dict(self, node: ast.Dict) -> str:
+        items = [item for pair in node.items for item in pair]
+        return f"tuple({', '.join(["'__hx_tag'", "'__hx_obj'", *map(self.print, items)])})"
 
-    def _operand(self, node: ast.Node) -> str:
-        return self._printer._operand(node)
+    def _Lambda(self, node: ast.Lambda) -> str:
+        names = ", ".join(self.name(name) for name in node.args)
+        return f"{names if len(node.args) == 1 else f'({names})'} -> {self.print(node.expr)}"
 
-    def _cte(self, cte: ast.CTE) -> str:
-        if cte.cte_type == "column":
-            return f"{self._operand(cte.expr)} AS {identifier(cte.name)}"
-        columns = f" ({', '.join(identifier(name) for name in cte.columns)})" if cte.columns else ""
-        key = f" USING KEY ({', '.join(identifier(str(name)) for name in cte.using_key)})" if cte.using_key else ""
-        hint = {None: "", True: "MATERIALIZED ", False: "NOT MATERIALIZED "}[cte.materialized]
-        return f"{identifier(cte.name)}{columns}{key} AS {hint}({self.query(cte.expr)})"
+    def _Alias(self, node: ast.Alias) -> str:
+        return self.print(node.expr)
 
-    def query(self, node: ast.Node) -> str:
-        """Return a query without parentheses."""
-        if isinstance(node, ast.SelectQuery):
-            return self.select(node)
-        return self.select_set(node) if isinstance(node, ast.SelectSetQuery) else self._print(node)
+    def _And(self, node: ast.And) -> str:
+        return f"and({self.all(node.exprs)})"
 
-    def select_set(self, node: ast.SelectSetQuery) -> str:
-        text = self._branch(node.initial_select_query)
-        for branch in node.subsequent_select_queries:
-            text += f" {branch.set_operator} {self._branch(branch.select_query)}"
-        if node.limit is not None:
-            text += f" LIMIT {self._operand(node.limit)}"
-        if node.offset is not None:
-            text += f" OFFSET {self._operand(node.offset)}"
-        return text
+    def _Or(self, node: ast.Or) -> str:
+        return f"or({self.all(node.exprs)})"
 
-    def _branch(self, node: ast.SelectQuery | ast.SelectSetQuery) -> str:
-        """Parentheses keep each branch's tail its own."""
-        return f"({self.query(node)})"
+    def _Not(self, node: ast.Not) -> str:
+        return f"not({self.print(node.expr)})"
 
-    def _join(self, join: ast.JoinExpr) -> str:
-        parts = [self._table(join)]
-        following = join.next_join
-        while following is not None:
-            parts.append(f"{following.join_type or 'JOIN'} {self._table(following)}")
-            following = following.next_join
-        return " ".join(parts)
+    def _ArithmeticOperation(self, node: ast.ArithmeticOperation) -> str:
+        return f"{_CALLS[node.op]}({self.print(node.left)}, {self.print(node.right)})"
 
-    def _pivot(self, node: ast.PivotExpr) -> str:
-        columns = " ".join(f"{self._print(column.column)} IN ({self._all(column.values)})" for column in node.columns)
-        group_by = f" GROUP BY {self._all(node.group_by)}" if node.group_by else ""
-        return f"{self._print(node.table)} PIVOT ({self._all(node.aggregates)} FOR {columns}{group_by})"
+    def _CompareOperation(self, node: ast.CompareOperation) -> str:
+        left, right = self.print(node.left), self.print(node.right)
+        if node.op in _CALLS:
+            return f"{_CALLS[node.op]}({left}, {right})"
+        if node.op in _COMPARISONS:
+            return f"{left} {_COMPARISONS[node.op]} {right}"
+        pattern = f"concat('(?i)', {right})" if node.op.endswith("*") else right
+        return f"not(match({left}, {pattern}))" if node.op.startswith("!") else f"match({left}, {pattern})"
 
-    def _unpivot(self, node: ast.UnpivotExpr) -> str:
-        columns = " ".join(
-            f"{self._print(column.value_columns)} FOR {self._print(column.name_columns)} "
-            f"IN ({self._all(column.unpivot_values)})"
-            for column in node.columns
-        )
-        nulls = " INCLUDE NULLS" if node.include_nulls else ""
-        return f"{self._print(node.table)} UNPIVOT{nulls} ({columns})"
-
-    def _table(self, join: ast.JoinExpr) -> str:
-        table = join.table
-        if isinstance(table, ast.SelectQuery | ast.SelectSetQuery):
-            text = f"({self.query(table)})"
-        elif isinstance(table, ast.ValuesQuery):
-            rows = ", ".join(f"({', '.join(self._print(value) for value in row)})" for row in table.rows)
-            text = f"(VALUES {rows})"
-        elif isinstance(table, ast.PivotExpr):
-            text = self._pivot(table)
-        elif isinstance(table, ast.UnpivotExpr):
-            text = self._unpivot(table)
-        else:
-            assert table is not None
-            text = self._print(table)
-        if join.table_args is not None:
-            text += f"({self._all(join.table_args)})"
-        if join.alias:
-            text += f" AS {identifier(join.alias)}"
-            if join.column_aliases:
-                text += f" ({', '.join(identifier(name) for name in join.column_aliases)})"
-        if join.table_final:
-            text += " FINAL"
-        if join.sample:
-            text += f" SAMPLE {self._ratio(join.sample.sample_value)}"
-            if join.sample.offset_value:
-                text += f" OFFSET {self._ratio(join.sample.offset_value)}"
-        if join.constraint:
-            expr = join.constraint.expr
-            if join.constraint.constraint_type == "USING":
-                names = expr.exprs if isinstance(expr, ast.Tuple) else (expr,)
-                text += f" USING ({self._all(names)})"
-            else:
-                text += f" ON {self._print(expr)}"
-        return text
-
-    def _ratio(self, ratio: ast.RatioExpr) -> str:
-        left = self._print(ratio.left)
-        return f"{left} / {self._print(ratio.right)}" if ratio.right is not None else left
-
-
-def _items(windows: Mapping[str, ast.WindowExpr]) -> Iterable[tuple[str, ast.WindowExpr]]:
-    return windows.items()
+    def _TupleAccess(self, node: ast.TupleAccess) -> str:
+        text = super()._TupleAccess(node)
+        if isinstance(node.tuple, ast.Field | ast.Tuple | ast.Call):
+            return text
+        tuple_text = self.print(node.tuple)
+        return f"({tuple_text}){text[len(tuple_text) :]}"
 
 
 def _literal(value: Any) -> str:

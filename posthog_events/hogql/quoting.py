@@ -42,13 +42,16 @@ def string(text: str) -> str:
     return "'" + "".join(_ESCAPES.get(ch, ch) for ch in text) + "'"
 
 
-def identifier(name: str) -> str:
+def identifier(name: str, *, keywords: bool = True) -> str:
     """Return an identifier, back-quoted unless it is a plain word that is no keyword.
+
+    Args:
+        keywords: Quote keywords too.
 
     >>> identifier("two words")
     '`two words`'
     """
-    if _BARE.match(name) and name.lower() not in _KEYWORDS:
+    if _BARE.match(name) and not (keywords and name.lower() in _KEYWORDS):
         return name
     escaped = "".join("``" if ch == "`" else ch if ch == "'" else _ESCAPES.get(ch, ch) for ch in name)
     return f"`{escaped}`"

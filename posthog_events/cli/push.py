@@ -1,0 +1,64 @@
+"""What `posthog-events local push` does: copy a store to a server, with a bar, and say what is there now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from posthog_events.cli.options import settings_from
+
+__all__ = ["push_store"]
+
+
+def push_store(directory: Path, dsn: str) -> None:
+    """Copy the store in `directory` to the server at `dsn`, and print what was copied."""
+    from posthog_events.clickhouse.client import Client
+    from posthog_events.clickhouse.cluster import push
+    from posthog_events.clickhouse.dsn import Server, parse_dsn
+    from posthog_events.clickhouse.store import EventStore
+
+    if not isinstance(parse_dsn(dsn), Server):
+        raise click.UsageError("--dsn must be a server, such as clickhouse://me@warehouse/analytics.")
+    store = EventStore.open(directory)
+    catalog = store.catalog()
+    with (
+        Client.open(dsn, password=_password(os.environ)) as target,
+        Client.open("chdb://memory") as source,
+        _progress(store.manifest().rows) as progress,
+    ):
+        report = push(catalog, source=source, target=target, progress=progress)
+    for warning in report.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    width = max(map(len, report.rows))
+    for name, rows in report.rows.items():
+        click.echo(f"{name:<{width}}  {rows:,} rows")
+    click.echo(f"copied {directory} to {target.dsn} as push {report.push_id}; query it with --dsn '{target.dsn}'")
+
+
+def _password(environ: Mapping[str, str]) -> str | None:
+    """Return our own setting, or else what ClickHouse's programs take."""
+    ours = settings_from().password
+    return ours.value if ours else environ.get("CLICKHOUSE_PASSWORD")
+
+
+@contextmanager
+def _progress(events: int) -> Iterator[Callable[[str, int], None]]:
+    """Draw a bar on stderr when somebody looks; only of the events is it known beforehand how many there are."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("events", total=events)
+
+        def show(table: str, rows: int) -> None:
+            bar.update(task, description=f"{table}: {rows:,} rows", total=events if table == "events" else None)
+            bar.update(task, completed=rows)
+
+        yield show
