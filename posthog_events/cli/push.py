@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def push_store(directory: Path, dsn: str) -> None:
     store = EventStore.open(directory)
     catalog = store.catalog()
     with (
-        Client.open(dsn, password=_password(os.environ)) as target,
+        Client.open(dsn, password=_password()) as target,
         Client.open("chdb://memory") as source,
         _progress(store.manifest().rows) as progress,
     ):
@@ -39,10 +39,10 @@ def push_store(directory: Path, dsn: str) -> None:
     click.echo(f"copied {directory} to {target.dsn} as push {report.push_id}; query it with --dsn '{target.dsn}'")
 
 
-def _password(environ: Mapping[str, str]) -> str | None:
+def _password() -> str | None:
     """Return our own setting, or else what ClickHouse's programs take."""
     ours = settings_from().password
-    return ours.value if ours else environ.get("CLICKHOUSE_PASSWORD")
+    return ours.value if ours else os.environ.get("CLICKHOUSE_PASSWORD")
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _progress(events: int) -> Iterator[Callable[[str, int], None]]:
         task = bar.add_task("events", total=events)
 
         def show(table: str, rows: int) -> None:
-            bar.update(task, description=f"{table}: {rows:,} rows", total=events if table == "events" else None)
-            bar.update(task, completed=rows)
+            done = rows if table == "events" else events
+            bar.update(task, description=f"{table}: {rows:,} rows", completed=done)
 
         yield show

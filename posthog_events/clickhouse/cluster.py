@@ -165,9 +165,7 @@ def push(
 
 
 def _ensure_registry(target: Client) -> None:
-    columns = ", ".join(
-        f"{name} {kind}{_REGISTRY_DEFAULTS.get(name, '')}" for name, kind in _REGISTRY_COLUMNS.items()
-    )
+    columns = ", ".join(f"{name} {kind}{_REGISTRY_DEFAULTS.get(name, '')}" for name, kind in _REGISTRY_COLUMNS.items())
     target.command(f"CREATE TABLE IF NOT EXISTS {REGISTRY} ({columns}) ENGINE = MergeTree ORDER BY pushed_at")
     if dict(target.describe(f"SELECT * FROM {REGISTRY}")) != _REGISTRY_COLUMNS:
         raise ConfigError(
@@ -201,7 +199,7 @@ def _register(target: Client, push_id: str, tables: Iterable[str], document: str
 def _copy(table: Table, physical: str, source: Client, target: Client, progress: Callable[[str, int], None]) -> int:
     """Write one table through Parquet files, one at a time, and return its number of rows."""
     types = source.describe(f"SELECT * FROM {table.source}")
-    columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in types)
+    columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in types)
     order = (
         "PARTITION BY toYYYYMM(timestamp) ORDER BY (toDate(timestamp), event, cityHash64(distinct_id), uuid)"
         if table.name == "events"
@@ -229,6 +227,11 @@ def _copy(table: Table, physical: str, source: Client, target: Client, progress:
                 f"{client.dsn} holds {counted.item():,} rows of {table.name}, but {sent:,} were sent; push again"
             )
     return sent
+
+
+def _quoted(name: str) -> str:
+    """Quote plain words too: a column definition that begins with INDEX, as that of `groups` does, means an index."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
 def _parts(table: Table, source: Client) -> Iterator[str]:

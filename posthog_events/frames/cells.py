@@ -32,7 +32,7 @@ def neutralise(text: str) -> str:
 
 
 def cell_text(value: Any) -> str:
-    """Return a value, not None, as one line of safe text."""
+    """Return a value of `Series.to_list()`, not None, as one line of safe text."""
     match value:
         case str():
             return neutralise(value) if value else '""'
@@ -41,7 +41,7 @@ def cell_text(value: Any) -> str:
         case float():
             return _float_text(value)
         case datetime():
-            return value.isoformat(sep=" ")
+            return value.isoformat(sep=" ").replace("+00:00", "Z")
         case date() | time():
             return value.isoformat()
         case bytes():

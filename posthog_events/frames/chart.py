@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -110,7 +111,7 @@ def axis_texts(column: pl.Series) -> list[str]:
         whole_days = column.drop_nulls().dt.time().n_unique() <= 1 and not any(column.drop_nulls().dt.hour())
         form = "%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M"
         return ["∅" if text is None else text for text in column.dt.strftime(form)]
-    return ["∅" if value is None else cell_text(value) for value in column]
+    return ["∅" if value is None else cell_text(value) for value in column.to_list()]
 
 
 def is_rate(column: pl.Series) -> bool:
@@ -127,6 +128,8 @@ def number_text(value: float | None, *, rate: bool = False) -> str:
     """
     if value is None:
         return "∅"
+    if not math.isfinite(value):
+        return str(value)
     if rate:
         return f"{value:.1%}".replace(".0%", "%")
     text = f"{value:,.2f}" if value != int(value) else f"{int(value):,}"

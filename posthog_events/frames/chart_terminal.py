@@ -18,7 +18,7 @@ __all__ = ["render_chart"]
 
 MAX_BARS = 30
 MAX_SERIES = 6
-LINE_ROWS = 12
+LINE_ROWS = 13
 _COLORS = ("bright_blue", "bright_yellow", "bright_magenta", "bright_green", "bright_red", "bright_cyan")
 _EIGHTHS = "▏▎▍▌▋▊▉█"
 _SHADES = " ░▒▓█"
@@ -34,7 +34,7 @@ def render_chart(
 
     Args:
         spec: What to draw; None: what the columns suggest.
-        color: Whether to use the terminal's colours; without them heat maps are shaded and series are numbered.
+        color: Whether to use the terminal's colours; without them a heat map is shaded with blocks.
 
     Raises:
         ConfigError: The frame cannot be drawn so.
@@ -137,8 +137,9 @@ def _lines(frame: pl.DataFrame, spec: ChartSpec, width: int) -> Iterable[Text]:
     at = pl.col(spec.x).to_physical().cast(pl.Float64).alias("x")
     names = list(dict.fromkeys(axis_texts(drawn[spec.color]))) if spec.color else [""]
     points = drawn.select(at, pl.col(spec.y).cast(pl.Float64).alias("y")).rows()
+    heights = [y for _, y in points if math.isfinite(y)]
     owners = axis_texts(drawn[spec.color]) if spec.color else [""] * len(points)
-    low, high = min(0.0, *(y for _, y in points)), max(0.0, *(y for _, y in points))
+    low, high = min(0.0, 0.0, *heights), max(0.0, 0.0, *heights)
     left, right = points[0][0], points[-1][0]
     rate = is_rate(frame[spec.y])
     ticks = {0: number_text(high, rate=rate), LINE_ROWS - 1: number_text(low, rate=rate)}
@@ -153,7 +154,7 @@ def _lines(frame: pl.DataFrame, spec: ChartSpec, width: int) -> Iterable[Text]:
                 round((high - y) / ((high - low) or 1) * (LINE_ROWS * 4 - 1)),
             )
             for (x, y), owner in zip(points, owners, strict=True)
-            if owner == name
+            if owner == name and math.isfinite(y)
         ]
         canvas.path(path, series)
     for row in range(LINE_ROWS):

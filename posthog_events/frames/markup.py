@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["html_document", "html_table", "markdown_table"]
 
-# What CommonMark and GitHub's tables and autolinks give a meaning to inside a line.
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~^$:@-])")
+# What CommonMark and GitHub's tables give a meaning to inside a cell; < > & are escaped as in HTML.
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
 
 _STYLE = """\
 .ph-events{border-collapse:collapse;font:13px/1.5 system-ui,sans-serif;font-variant-numeric:tabular-nums}
@@ -37,14 +37,7 @@ def markdown_table(frame: pl.DataFrame) -> str:
 
 
 def _markdown(text: str) -> str:
-    # Numbers and dates stay readable in the source: a hyphen between digits means nothing.
-    if re.fullmatch(r"[\w .:+-]*\d", text) and not text.startswith(("-", "+", " ")) and "_" not in text:
-        return text
-    return html.escape(_MARKDOWN.sub(r"\\\1", text), quote=False) if not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", text) is not None
+    return html.escape(_MARKDOWN.sub(r"\\\1", text), quote=False)
 
 
 def _markdown_line(cells: list[str]) -> str:

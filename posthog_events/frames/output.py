@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
     from polars._typing import PolarsDataType
 
-__all__ = ["ENDINGS", "FORMATS", "Format", "format_of", "frame_bytes", "write_frame"]
+__all__ = ["ENDINGS", "FORMATS", "Format", "format_of", "frame_bytes", "write_file", "write_frame"]
 
 Format = Literal["table", "csv", "json", "jsonl", "parquet", "md", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -65,7 +65,7 @@ def write_frame(frame: pl.DataFrame, fmt: Format, target: Path | BinaryIO, *, ro
         ConfigError: Parquet was asked for on a terminal.
     """
     if isinstance(target, Path):
-        _write_file(frame_bytes(frame, fmt, rows=frame.height if rows is None else rows, width=_FILE_WIDTH), target)
+        write_file(frame_bytes(frame, fmt, rows=frame.height if rows is None else rows, width=_FILE_WIDTH), target)
         return
     terminal = target.isatty()
     if terminal and fmt == "parquet":
@@ -108,7 +108,7 @@ def frame_bytes(
     return out.getvalue()
 
 
-def _write_file(data: bytes, path: Path) -> None:
+def write_file(data: bytes, path: Path) -> None:
     """Replace `path` in one step, so that a reader or a crash never sees half of it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     part = Path(name)
@@ -130,29 +130,31 @@ def _umask() -> int:
 
 
 def _ready_for_json(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame without dtypes that polars cannot write as JSON."""
+    """Return the frame without dtypes that polars cannot write as JSON, or writes otherwise than CSV."""
     import polars as pl
 
-    return frame.select(_hex(pl.col(name), dtype).alias(name) for name, dtype in frame.schema.items())
+    return frame.select(
+        (pl.col(name).dt.to_string("iso") if dtype == pl.Duration else _hex(pl.col(name), dtype)).alias(name)
+        for name, dtype in frame.schema.items()
+    )
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with columns that one CSV field can hold."""
     import polars as pl
 
+    ready = _ready_for_json(frame)
     flat = []
-    for name, dtype in _ready_for_json(frame).schema.items():
-        column = _hex(pl.col(name), frame.schema[name])
+    for name, dtype in ready.schema.items():
+        column = pl.col(name)
         if dtype.is_nested():
             # Encoded as the only field of an object, whose wrapping is then cut off.
             wrapped = pl.struct(column.alias("v")).struct.json_encode()
             column = pl.when(column.is_not_null()).then(wrapped.str.slice(5, wrapped.str.len_chars() - 6))
         elif isinstance(dtype, pl.Datetime):
             column = column.dt.strftime("%Y-%m-%dT%H:%M:%S%.f" + ("%:z" if dtype.time_zone else ""))
-        elif dtype == pl.Duration:
-            column = column.dt.to_string("iso")
         flat.append(column.alias(name))
-    return frame.select(flat)
+    return ready.select(flat)
 
 
 def _hex(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:

@@ -36,8 +36,9 @@ def render_table(frame: pl.DataFrame, *, rows: int | None = DEFAULT_ROWS, width:
     from rich.text import Text
 
     shown = frame if rows is None else frame.head(rows)
+    values = [column.to_list() for column in shown.iter_columns()]
     names = [neutralise(name) for name in frame.columns]
-    texts = [[NULL if value is None else cell_text(value) for value in column] for column in shown.iter_columns()]
+    texts = [[NULL if value is None else cell_text(value) for value in column] for column in values]
     natural = [min(_MAX_WIDTH, max(map(cell_len, (name, *column)))) for name, column in zip(names, texts, strict=True)]
     widths = fit_columns(natural, width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0), header_style="bold")
@@ -50,8 +51,8 @@ def render_table(frame: pl.DataFrame, *, rows: int | None = DEFAULT_ROWS, width:
             overflow="ellipsis",
         )
     kept = [
-        [Text(text, style="dim" if value is None else "") for text, value in zip(column, values, strict=True)]
-        for column, values in zip(texts[: len(widths)], shown.iter_columns(), strict=False)
+        [Text(text, style="dim" if value is None else "") for text, value in zip(*column, strict=True)]
+        for column in zip(texts[: len(widths)], values, strict=False)
     ]
     for row in zip(*kept, strict=True):
         table.add_row(*row)

@@ -37,6 +37,8 @@ MAX_COST_MS = 10_000
 _OPEN, _CLOSE = frozenset("([{"), frozenset(")]}")
 # a bracket after one of these is no call; a subquery after FROM, JOIN or AS is found without looking ahead
 _NOT_CALLED = frozenset(("and", "or", "in", "where", "on", "by", "when", "then", "else", "over", "having", "like"))
+_AFTER_INFIX_NOT = frozenset(("in", "like", "ilike", "between", "null"))
+_BEFORE_PREFIX_MINUS = frozenset(("-", "+", "*", "/", "%", "=", "->"))
 _TABLE_POSITION = frozenset(("from", "join", "as"))
 
 
@@ -83,8 +85,8 @@ def parse_cost_ms(tokens: Sequence[Token]) -> float:
     level = 1.0  # how often a token is looked at
     chain = _Chain()
     outer: list[tuple[float, _Chain]] = []
-    previous = Token(Kind.OPERATOR, "", 0, 0)
-    for token in tokens:
+    nothing = Token(Kind.OPERATOR, "", 0, 0)
+    for previous, token, following in zip([nothing, *tokens], tokens, [*tokens[1:], nothing], strict=False):
         cost += 0.5 * level
         chain.tokens += 1
         chain.dots = chain.dots + 1 if "." in (token.text, previous.text) else 0
@@ -101,11 +103,13 @@ def parse_cost_ms(tokens: Sequence[Token]) -> float:
         elif operator == ",":
             cost += chain.cost_ms
             chain = _Chain()
-        elif operator == "->" or (token.word == "not" and chain.prefixes in (0, chain.tokens - 1)):
+        elif token.word in ("and", "or"):
+            chain.prefixes = chain.lambdas
+        elif _is_prefix(previous, token, following):
             # NOT NOT ... and x -> y -> ... look ahead from every one of them
+            chain.lambdas += operator == "->"
             chain.prefixes += 1
             cost += 1.3 * level * chain.prefixes
-        previous = token
     return cost + chain.cost_ms
 
 
@@ -116,10 +120,18 @@ class _Chain:
     tokens: int = 0
     dots: int = 0  # of the current a.b.c
     prefixes: int = 0
+    lambdas: int = 0
 
     @property
     def cost_ms(self) -> float:
         return 0.0008 * self.tokens**2
+
+
+def _is_prefix(previous: Token, token: Token, following: Token) -> bool:
+    if token.word == "not":
+        return following.word not in _AFTER_INFIX_NOT
+    minus = token.text == "-" and (previous.word == "not" or previous.text in _BEFORE_PREFIX_MINUS)
+    return minus or token.text == "->"
 
 
 def _weight(operator: str, previous: Token) -> float:

@@ -86,9 +86,8 @@ class Parser:
         return answer
 
     def _error(self, answer: Mapping[str, Any], text: str) -> HogQLSyntaxError | UnsupportedHogQL:
-        """Error objects give the start in code points; their lines, columns and ends mean nothing (reference 1.4)."""
-        start = min(int(answer["start"]["offset"]), len(text))
-        message, start, end = explain(str(answer["message"]), text, start)
+        """Of the positions in an error object only the start's offset means something (reference 1.4)."""
+        message, start, end = explain(str(answer["message"]), text, int(answer["start"]["offset"]))
         error = UnsupportedHogQL if answer["type"] == "NotImplementedError" else HogQLSyntaxError
         return error(message, text=text, start=start, end=end)
 

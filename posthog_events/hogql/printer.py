@@ -47,9 +47,8 @@ _CALLS = {
 _QUERIES = (ast.SelectQuery, ast.SelectSetQuery)
 # found by trying every keyword of the grammar before a parenthesis
 _NOT_BEFORE_PARENTHESIS = frozenset(
-    """
-    catch columns except finally fn fun inf infinity intersect let materialized nan null throw try while within
-    """.split()
+    {"catch", "columns", "except", "finally", "fn", "fun", "inf", "infinity", "intersect", "let", "materialized", "nan"}
+    | {"null", "throw", "try", "while", "within"}
 )
 
 # How tightly each kind of expression binds, by the order of alternatives in PostHog's grammar (HogQLParser.g4).
@@ -110,11 +109,9 @@ class _Printer:
         return _literal(node.value)
 
     def _Field(self, node: ast.Field) -> str:
-        first, *rest = node.chain
-        text = str(first) if first == "*" else self.name(str(first))
-        for part in rest:
-            text += f".{part}" if part == "*" or isinstance(part, int) else f".{self.name(part)}"
-        return text
+        *path, last = node.chain
+        names = [str(part) if isinstance(part, int) else self.name(part) for part in path]
+        return ".".join([*names, str(last) if last == "*" or isinstance(last, int) else self.name(last)])
 
     def _Placeholder(self, node: ast.Placeholder) -> str:
         return f"{{{self.print(node.expr)}}}"
@@ -190,22 +187,23 @@ class _Printer:
         return f"{self.operand(node.array, _ACCESS)}[{start}:{end}]"
 
     def _TupleAccess(self, node: ast.TupleAccess) -> str:
-        return f"{self.operand(node.tuple, _ACCESS)}{'?' if node.nullish else ''}.{node.index}"
+        text = self.operand(node.tuple, _ACCESS)
+        if isinstance(node.tuple, ast.Constant):
+            text = f"({text})"  # 1.2 is a number
+        return f"{text}{'?' if node.nullish else ''}.{node.index}"
 
     # -- calls ------------------------------------------------------------------------------------------------
 
     def _Call(self, node: ast.Call) -> str:
+        name = self._function(node.name)
         params = f"({self.all(node.params)})" if node.params is not None else ""
-        distinct = "DISTINCT " if node.distinct else ""
-        inner = self.all(node.args)
+        if node.within_group:
+            return f"{name}{params} WITHIN GROUP (ORDER BY {self.all(node.within_group)})"
+        inner = f"{'DISTINCT ' if node.distinct else ''}{self.all(node.args)}"
         if node.order_by:
             inner += f" ORDER BY {self.all(node.order_by)}"
-        text = f"{self._function(node.name)}{params}({distinct}{inner})"
-        if node.within_group:
-            text += f" WITHIN GROUP (ORDER BY {self.all(node.within_group)})"
-        if node.filter_expr is not None:
-            text += f" FILTER (WHERE {self.print(node.filter_expr)})"
-        return text
+        text = f"{name}{params}({inner})"
+        return f"{text} FILTER (WHERE {self.print(node.filter_expr)})" if node.filter_expr is not None else text
 
     def _function(self, name: str) -> str:
         """Keywords such as `if` and `NOT` are names of functions too, so they stay as they are before a parenthesis."""
@@ -303,8 +301,8 @@ class _ColumnName(_Printer):
         return f"tuple({self.all(node.exprs)})"
 
     def _Dict(self, node: ast.Dict) -> str:
-        items = [item for pair in node.items for item in pair]
-        return f"tuple({', '.join(["'__hx_tag'", "'__hx_obj'", *map(self.print, items)])})"
+        items = "".join(f", {self.print(key)}, {self.print(value)}" for key, value in node.items)
+        return f"tuple('__hx_tag', '__hx_obj'{items})"
 
     def _Lambda(self, node: ast.Lambda) -> str:
         names = ", ".join(self.name(name) for name in node.args)
@@ -335,11 +333,10 @@ class _ColumnName(_Printer):
         return f"not(match({left}, {pattern}))" if node.op.startswith("!") else f"match({left}, {pattern})"
 
     def _TupleAccess(self, node: ast.TupleAccess) -> str:
-        text = super()._TupleAccess(node)
-        if isinstance(node.tuple, ast.Field | ast.Tuple | ast.Call):
-            return text
-        tuple_text = self.print(node.tuple)
-        return f"({tuple_text}){text[len(tuple_text) :]}"
+        text = self.print(node.tuple)
+        if not isinstance(node.tuple, ast.Field | ast.Tuple | ast.Call):
+            text = f"({text})"
+        return f"{text}{'?' if node.nullish else ''}.{node.index}"
 
 
 def _literal(value: Any) -> str:

@@ -142,6 +142,9 @@ class QueryPrinter:
             text = self._pivot(table)
         elif isinstance(table, ast.UnpivotExpr):
             text = self._unpivot(table)
+        elif isinstance(table, ast.Field):
+            # a table may be called `*`, which elsewhere means every column
+            text = ".".join("`*`" if part == "*" else identifier(str(part)) for part in table.chain)
         else:
             assert table is not None
             text = self._print(table)

@@ -200,6 +200,47 @@ _WHOLE = (
 )
 
 
+# ClickHouse opens the file that a time zone named `file:PATH` names, wherever it takes a zone or a type.
+_T = "toDateTime('2025-01-01 00:00:00')"
+_ZONES = (
+    f"toTimeZone({_T}, 'file:@')",
+    f"toTimeZone({_T}, 'FILE:@')",
+    f"toTimeZone({_T}, concat('fi', 'le:@'))",
+    f"toTimeZone({_T}, if(1 = 1, 'file:@', 'UTC'))",
+    f"toTimeZone({_T}, {{zone}})",
+    f"timezone('file:@', {_T})",
+    f"toDateTime({_T}, 'file:@')",
+    "toDateTime('2025-01-01', 'file:@')",
+    "toDateTime64('2025-01-01 00:00:00', 3, 'file:@')",
+    "toDateTimeUS('01/02/2025', 'file:@')",
+    "parseDateTime('2025', '%Y', 'file:@')",
+    "parseDateTimeBestEffort('2025-01-01 00:00:00', 'file:@')",
+    f"formatDateTime({_T}, '%Y', 'file:@')",
+    f"dateTrunc('day', {_T}, 'file:@')",
+    f"date_trunc('day', {_T}, 'file:@')",
+    f"toStartOfDay({_T}, 'file:@')",
+    "toUnixTimestamp('2025-01-01 00:00:00', 'file:@')",
+    "toDayOfWeek('2025-01-01 00:00:00', 3, 'file:@')",
+    "toWeek('2025-01-01 00:00:00', 3, 'file:@')",
+    "toYearWeek('2025-01-01 00:00:00', 3, 'file:@')",
+    "make_timestamp(2025, 1, 1, 1, 1, 1, 'file:@')",
+    "make_timestamptz(2025, 1, 1, 1, 1, 1, 'file:@')",
+    "now('file:@')",
+    "nowInBlock('file:@')",
+    f"tumbleStart({_T}, toIntervalDay(1), 'file:@')",
+    f"tumbleEnd({_T}, toIntervalDay(1), 'file:@')",
+    f"hopStart({_T}, toIntervalDay(1), toIntervalDay(2), 'file:@')",
+    f"toStartOfInterval({_T}, toIntervalDay(1), 'file:@')",
+    f"toStartOfWeek({_T}, 0, 'file:@')",
+    f"dateDiff('day', {_T}, {_T}, 'file:@')",
+    "JSONExtract('{}', 'a', 'DateTime(\\'file:@\\')')",
+    "JSONExtract('{}', 'a', 'Array(Nullable(DateTime64(3, \\'file:@\\')))')",
+    "JSONExtract('{}', 'a', concat('DateTime(\\'fi', 'le:@\\')'))",
+    "JSONExtractKeysAndValues('{}', 'a', 'DateTime(\\'file:@\\')')",
+    "defaultValueOfTypeName('DateTime(\\'file:@\\')')",
+)
+
+
 def _property(key: str, **more: Any) -> dict[str, Any]:
     return {"properties": [{"key": key, "type": "event", "operator": "exact", "value": "x", **more}]}
 
@@ -209,6 +250,7 @@ REFUSED = (
     *(Attempt(f"table-{name}", f"SELECT * FROM {name}") for name in _TABLES),
     *(Attempt(f"scalar-{call}", f"SELECT {call} FROM events") for call in _SCALARS),
     *(Attempt(name, text) for name, text in _WHOLE),
+    *(Attempt(f"zone-{call}", f"SELECT {call}", {"zone": "file:@"}) for call in _ZONES),
     Attempt("value-as-table", "SELECT * FROM {t}", {"t": "file('@')"}),
     Attempt("value-as-table-function-argument", "SELECT * FROM file({p})", {"p": "@"}),
     Attempt("object-value", "SELECT {p}", {"p": {"file": "@"}}),
@@ -267,6 +309,8 @@ HARMLESS = (
       for n, text in enumerate(HOSTILE_TEXTS)),
     *(Attempt(f"value-like-{n}", "SELECT count() FROM events WHERE event LIKE {v} OR position(event, {v}) > 0",
               {"v": text})
+      for n, text in enumerate(HOSTILE_TEXTS)),
+    *(Attempt(f"property-key-from-a-value-{n}", "SELECT properties[{v}] FROM events LIMIT 1", {"v": text})
       for n, text in enumerate(HOSTILE_TEXTS)),
     *(Attempt(f"filter-value-{n}", "SELECT count() FROM events WHERE {filters}", filters=_property("a", value=text))
       for n, text in enumerate(HOSTILE_TEXTS)),

@@ -1,0 +1,101 @@
+"""Column names: what PostHog calls a column that has no alias."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from posthog_events.hogql import ast
+from posthog_events.hogql.parser import parse_expr, parse_select
+from posthog_events.hogql.printer import print_column_name, print_hogql
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1", "1"),
+        ("-1.5", "-1.5"),
+        ("'it''s'", r"'it\'s'"),
+        ("null", "NULL"),
+        ("TRUE", "true"),
+        ("event", "event"),
+        ("date", "date"),
+        ("properties.$browser", "properties.$browser"),
+        ("properties.`two words`", "properties.`two words`"),
+        ("*", "*"),
+        ("e.*", "e.*"),
+        ("count()", "count()"),
+        ("uniq(person_id)", "uniq(person_id)"),
+        ("count(DISTINCT event)", "count(DISTINCT event)"),
+        ("quantile(0.9)(x)", "quantile(0.9)(x)"),
+        ("sum(x) FILTER (WHERE y > 1)", "sum(x) FILTER (WHERE greater(y, 1))"),
+        ("2 * (a + 1)", "multiply(2, plus(a, 1))"),
+        ("a - b / c % d", "minus(a, modulo(divide(b, c), d))"),
+        ("-a", "minus(0, a)"),
+        ("event = 'x'", "equals(event, 'x')"),
+        ("a != b", "notEquals(a, b)"),
+        ("a < 1 AND b <= 2 AND c > 3", "and(less(a, 1), lessOrEquals(b, 2), greater(c, 3))"),
+        ("a >= 1 OR b", "or(greaterOrEquals(a, 1), b)"),
+        ("NOT a", "not(a)"),
+        ("a LIKE 'x'", "like(a, 'x')"),
+        ("a NOT ILIKE 'x'", "notILike(a, 'x')"),
+        ("a IN (1, 2)", "in(a, tuple(1, 2))"),
+        ("a NOT IN [1, 2]", "notIn(a, [1, 2])"),
+        ("a IN COHORT 5", "a IN COHORT 5"),
+        ("a NOT IN COHORT 'vip'", "a NOT IN COHORT 'vip'"),
+        ("a =~ 'x'", "match(a, 'x')"),
+        ("a !~* 'x'", "not(match(a, concat('(?i)', 'x')))"),
+        ("a IS NULL", "equals(a, NULL)"),
+        ("a IS NOT NULL", "notEquals(a, NULL)"),
+        ("a + 1 BETWEEN 2 AND 3", "plus(a, 1) BETWEEN 2 AND 3"),
+        ("a NOT BETWEEN 2 AND 3", "a NOT BETWEEN 2 AND 3"),
+        ("a[1]", "a[1]"),
+        ("a?.[1]", "a?.[1]"),
+        ("a.1", "a.1"),
+        ("(a + b).1", "(plus(a, b)).1"),
+        ("(a, b).1", "tuple(a, b).1"),
+        ("[1, 2]", "[1, 2]"),
+        ("{'a': 1}", "tuple('__hx_tag', '__hx_obj', 'a', 1)"),
+        ("arrayMap(x -> x + 1, y)", "arrayMap(x -> plus(x, 1), y)"),
+        ("arrayMap((x, y) -> x * y, a, b)", "arrayMap((x, y) -> multiply(x, y), a, b)"),
+        ("a ?? 'none'", "ifNull(a, 'none')"),
+        ("a ? 1 : 2", "if(a, 1, 2)"),
+        ("a || 'b'", "concat(a, 'b')"),
+        ("rank() OVER (PARTITION BY a ORDER BY b DESC)", "rank() OVER (PARTITION BY a ORDER BY b DESC)"),
+        ("sum(x) OVER w", "sum(x) OVER w"),
+        ("INTERVAL 2 week", "toIntervalWeek(2)"),
+    ],
+)
+def test_column_name_is_the_expression_in_call_form(text: str, expected: str) -> None:
+    """Every operator is a call; aliases and keywords need no quotes there."""
+    assert expected == print_column_name(parse_expr(text))
+
+
+def test_alias_is_not_part_of_the_name_of_its_expression() -> None:
+    """An alias inside an expression leaves the print of what it names."""
+    assert "plus(a, 1)" == print_column_name(parse_expr("(a AS b) + 1"))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), "toDateTime64('2026-01-02 03:04:05.000006', 6, 'UTC')"),
+        (date(2026, 1, 2), "toDate('2026-01-02')"),
+        (float("inf"), "Infinity"),
+        (float("-inf"), "-Infinity"),
+        (float("nan"), "NaN"),
+        (1e22, "1e+22"),
+        (2**70, "1180591620717411303424"),
+    ],
+)
+def test_bound_values_print_as_hogql(value: object, expected: str) -> None:
+    """Constants that a placeholder was bound to have a form in HogQL too."""
+    assert expected == print_hogql(ast.Constant(value=value))
+
+
+def test_operators_get_the_parentheses_they_need_and_no_more() -> None:
+    """The print reads like HogQL that a person wrote."""
+    text = "SELECT a + b * c, (a + b) * c FROM events WHERE (a OR b) AND NOT c = 1 ORDER BY a DESC LIMIT 5"
+
+    assert text == print_hogql(parse_select(text))
