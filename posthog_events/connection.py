@@ -18,7 +18,7 @@ from posthog_events.result import Query, QueryResult, Value
 if TYPE_CHECKING:
     import polars as pl
 
-    from posthog_events.clickhouse.catalog import Catalog
+    from posthog_events.clickhouse.catalog import Catalog, PropertyKind
     from posthog_events.clickhouse.engine import ClickHouseEngine
     from posthog_events.clickhouse.store import EventStore, ImportReport
     from posthog_events.queryfiles import QueryFile
@@ -245,16 +245,38 @@ class Connection:
             for name, table in self.engine.catalog().tables.items()
         }
 
-    def import_events(self, *paths: str | Path, **mapping: Any) -> ImportReport:
-        """Import event files into the local store; see `EventStore.import_events`.
+    def import_events(
+        self,
+        *paths: str | Path,
+        event: str | None = None,
+        time: str | None = None,
+        user: str | None = None,
+        uuid: str | None = None,
+        timezone: str | None = None,
+        types: Mapping[str, PropertyKind] | None = None,
+        max_rejected: int | None = None,
+    ) -> ImportReport:
+        """Add the events of files to the local store, all of them or, on any error, none.
+
+        Args:
+            paths: CSV, JSON Lines, JSON or Parquet files, or directories of them.
+            event: The column of the event's name, or the one name that all rows have.
+            time: The column of the timestamp, and so on; what is not given is guessed, and said in the report.
+            timezone: IANA zone of times without an offset; the store's own by default.
+            types: Property types that overrule what the values suggest.
+            max_rejected: Rows that may be no events before the import fails; None allows one row in ten.
 
         Raises:
             ConfigError: This connection is to a server, not to a local store.
-            ImportFailed: Nothing was stored.
+            ImportFailed: A file cannot be read, or too many rows are no events; nothing was stored.
+            StoreLocked: Another process writes to the store.
         """
+        from posthog_events.clickhouse.store import ColumnMapping
+
         if self.store is None:
             raise ConfigError("events are imported into a local store; connect to chdb://PATH")
-        return self.store.import_events([Path(path) for path in paths], **mapping)
+        mapping = ColumnMapping(event=event, time=time, user=user, uuid=uuid, timezone=timezone)
+        return self.store.import_events(paths, mapping, types=types, max_rejected=max_rejected)
 
     def close(self) -> None:
         """Close the engine; results stay usable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -9,7 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from posthog_events.errors import PostHogEventsError
+
 if TYPE_CHECKING:
+    import pandas as pd
     import polars as pl
 
 __all__ = ["Engine", "Query", "QueryResult", "Value"]
@@ -66,6 +70,29 @@ class QueryResult:
     truncated: bool = False
     warnings: tuple[str, ...] = ()
     elapsed_s: float = 0.0
+
+    def pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas frame.
+
+        Raises:
+            PostHogEventsError: pandas or pyarrow is not installed.
+        """
+        try:
+            return self.frame.to_pandas()
+        except ImportError as exc:
+            raise PostHogEventsError(
+                "a pandas frame needs packages that are not installed; install them with: pip install pandas pyarrow"
+            ) from exc
+
+    def _repr_html_(self) -> str:
+        """Return the rows for a notebook, and below them what a reader of the rows should know."""
+        rows = self.frame.height
+        notes = [f"{rows:,} row{'' if rows == 1 else 's'} of {self.query.name} in {self.elapsed_s:.2f} s"]
+        if self.truncated:
+            notes.append("more rows exist than these")
+        notes += [f"warning: {warning}" for warning in self.warnings]
+        lines = "<br>".join(html.escape(note) for note in notes)
+        return f"{self.frame._repr_html_()}<small>{lines}</small>"
 
 
 class Engine(Protocol):

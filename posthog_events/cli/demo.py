@@ -30,7 +30,7 @@ class Step:
 STEPS: tuple[Step, ...] = (
     Step(
         "Where do new users come from?",
-        ("signups_by_referrer", *RANGE),
+        ("signups_by_referrer", *RANGE, "--chart"),
     ),
     Step(
         "How far do people get from the first visit to a subscription, and how long does it take?",
@@ -41,6 +41,7 @@ STEPS: tuple[Step, ...] = (
             "-p",
             "window=30d",
             *RANGE,
+            "--chart",
         ),
     ),
     Step(
@@ -55,16 +56,17 @@ STEPS: tuple[Step, ...] = (
             "periods=5",
             *RANGE,
             "--rows",
-            "24",
+            "12",
+            "--chart",
         ),
     ),
     Step(
         "Which features do the plans use?",
-        ("feature_adoption_by_plan", *RANGE, "--rows", "12"),
+        ("feature_adoption_by_plan", *RANGE, "--rows", "12", "--chart"),
     ),
     Step(
         "What do they pay, month by month?",
-        ("revenue_by_period", *RANGE),
+        ("revenue_by_period", *RANGE, "--chart"),
     ),
 )
 

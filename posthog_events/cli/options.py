@@ -13,13 +13,28 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from posthog_events.config import Settings, load_settings, store_dsn, user_file
+from posthog_events.frames.chart_file import ENDINGS as CHART_ENDINGS
 from posthog_events.frames.output import FORMATS, Format
 
 if TYPE_CHECKING:
     from posthog_events.connection import Connection
     from posthog_events.result import Value
 
-__all__ = ["FORMATS", "Format", "Output", "Target", "engine_options", "inline_values", "named_values", "output_options"]
+__all__ = [
+    "FORMATS",
+    "TERMINAL",
+    "Format",
+    "Output",
+    "Target",
+    "chart_option",
+    "engine_options",
+    "inline_values",
+    "named_values",
+    "output_options",
+]
+
+TERMINAL = Path("-")
+"""Where a chart goes when --chart names no file."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -136,6 +151,28 @@ def output_options(command: Command) -> Command:
         return command(*args, output=Output(format_, file, rows), **kwargs)
 
     return cast(Command, wrapper)
+
+
+def chart_option(command: Command) -> Command:
+    """Add --chart; the command receives a `chart`: a file, TERMINAL when the option stands without one, or None."""
+
+    def check(context: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+        if value is None or value == str(TERMINAL) or value.lower().endswith(CHART_ENDINGS):
+            return None if value is None else Path(value)
+        raise click.BadParameter(
+            f"{value!r} is no chart file ({', '.join(CHART_ENDINGS)}). To draw in the terminal, put --chart last.",
+            context,
+            parameter,
+        )
+
+    return click.option(
+        "--chart",
+        metavar="[FILE]",
+        is_flag=False,
+        flag_value=str(TERMINAL),
+        callback=check,
+        help="Draw a chart too: below the table, or into a .png, .svg or .html file.",
+    )(command)
 
 
 def named_values(

@@ -14,6 +14,7 @@ from posthog_events.cli.lint import lint
 from posthog_events.cli.options import (
     Output,
     Target,
+    chart_option,
     engine_options,
     inline_values,
     named_values,
@@ -48,6 +49,7 @@ def query() -> None:
 )
 @engine_options
 @output_options
+@chart_option
 @click.option("--no-limit", is_flag=True, help="Return every row: lift PostHog's 100 without LIMIT, and 50,000 with.")
 @click.option("--allow-truncated", is_flag=True, help="Accept a result that was cut, instead of failing with exit 6.")
 @click.option("--sql", "show_sql", is_flag=True, help="Print the ClickHouse SQL instead of running it.")
@@ -57,6 +59,7 @@ def run(
     params: Mapping[str, str | list[str]],
     target: Target,
     output: Output,
+    chart: Path | None,
     no_limit: bool,
     allow_truncated: bool,
     show_sql: bool,
@@ -68,7 +71,7 @@ def run(
     \b
     Example: posthog-events query run event_counts --store events -p since=2026-01-01
     """
-    from posthog_events.cli.output import write_rows, write_warnings
+    from posthog_events.cli.output import write_chart, write_rows, write_warnings
     from posthog_events.queryfiles import QueryFile
     from posthog_events.result import Query
 
@@ -83,6 +86,8 @@ def run(
         result = connection.run(source, params, allow_truncated=allow_truncated)
     write_warnings(result)
     write_rows(result.frame, output)
+    if chart is not None:
+        write_chart(result.frame, chart, output, file=source if isinstance(source, QueryFile) else None)
 
 
 @query.command(name="list")

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import html
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posthog_events.errors import ConfigError, MissingExtra
-from posthog_events.frames.chart import ChartSpec, axis_texts, checked, is_rate, number_text
+from posthog_events.frames.cells import neutralise
+from posthog_events.frames.chart import ChartSpec, checked
+from posthog_events.frames.chart_labels import (
+    axis_texts,
+    finite_numbers,
+    funnel_shares,
+    is_rate,
+    left_out,
+    value_texts,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,11 +27,23 @@ __all__ = ["ENDINGS", "chart_json", "save_chart"]
 
 ENDINGS = (".png", ".svg", ".html")
 MAX_BARS = 50
+MAX_COLUMNS = 200
+"""Bars over time, which are thin."""
+
 MAX_SERIES = 10
+MAX_ROWS = 60
+"""Rows of a heat map."""
+
+MAX_TEXTS = 24
+"""Bars over time that carry their number; more have no room for it."""
+
 WIDTH = 720
 HEIGHT = 360
 SCALE = 2
 """Pixels of a PNG per unit."""
+
+_FEW = 8
+"""Whole numbers up to this far apart have a tick each."""
 
 _LETTER = 8
 """Roughly the width of a letter of an axis label."""
@@ -81,7 +103,7 @@ def chart_json(frame: pl.DataFrame, spec: ChartSpec | None = None, *, title: str
     spec = checked(frame, spec)
     draw = {"bar": _bars, "line": _lines, "funnel": _funnel, "heatmap": _heatmap}[spec.kind]
     chart, note = draw(alt, frame, spec)
-    header = alt.TitleParams(title or spec.y, subtitle=note or "", subtitleColor=_FAINT)
+    header = alt.TitleParams(neutralise(title) or _name(spec.value), subtitle=note, subtitleColor=_FAINT)
     styled = (
         chart.properties(title=header, padding=24, background="white")
         .configure(font="Inter, Helvetica, Arial, sans-serif")
@@ -129,116 +151,159 @@ window.vegaEmbed("#chart", {source}, {{mode: "vega-lite", renderer: "svg", actio
 """
 
 
-def _rows(frame: pl.DataFrame, **columns: list[Any]) -> list[dict[str, Any]]:
+def _rows(**columns: list[Any]) -> list[dict[str, Any]]:
     """Return one object per row; the fields are called by role, as column names can mean something to Vega-Lite."""
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _numbers(column: pl.Series) -> list[float | None]:
-    import polars as pl
-
-    values = column.cast(pl.Float64)
-    return values.set(values.is_infinite() | values.is_nan(), None).to_list()
+def _name(column: str) -> str:
+    """Return a column's name as a title."""
+    return neutralise(column).replace("_", " ").strip() or column
 
 
-def _texts(column: pl.Series) -> list[str]:
-    rate = is_rate(column)
-    return [number_text(value, rate=rate) for value in _numbers(column)]
+def _told_apart(labels: list[str]) -> list[str]:
+    """Number labels that come again: marks of one label would lie on each other."""
+    seen: Counter[str] = Counter()
+    told = []
+    for label in labels:
+        seen[label] += 1
+        told.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return told
 
 
-def _value_axis(alt: Any, column: pl.Series, **options: Any) -> Any:
-    return alt.Axis(title=column.name, format=".0%" if is_rate(column) else ",~r", tickCount=5, **options)
+def _value_axis(alt: Any, column: pl.Series) -> Any:
+    form = ".0%" if is_rate(column) else ",~r"
+    return alt.Axis(title=_name(column.name), format=form, tickCount=5, **_whole_ticks(column, zero=True))
+
+
+def _whole_ticks(column: pl.Series, *, zero: bool = False) -> dict[str, list[int]]:
+    """Return the ticks of a few whole numbers, between which Vega would put halves."""
+    values = column.drop_nulls().to_list() if column.dtype.is_integer() else []
+    values += [0] if values and zero else []
+    if not values or max(values) - min(values) > _FEW:
+        return {}
+    return {"values": list(range(min(values), max(values) + 1))}
+
+
+def _tooltip(alt: Any, **columns: str) -> list[Any]:
+    return [alt.Tooltip(f"{role}:N", title=_name(name)) for role, name in columns.items()]
 
 
 def _bars(alt: Any, frame: pl.DataFrame, spec: ChartSpec) -> tuple[Any, str]:
-    shown = frame.head(MAX_BARS)
-    note = f"the first {MAX_BARS} of {frame.height} rows" if shown.height < frame.height else ""
-    labels, values = axis_texts(shown[spec.x]), shown[spec.y]
+    standing = frame.schema[spec.x].is_temporal() or frame.schema[spec.x].is_numeric()
+    shown = frame.head(MAX_COLUMNS if standing else MAX_BARS)
     series = axis_texts(shown[spec.color]) if spec.color else [""] * shown.height
-    rows = _rows(shown, x=labels, y=_numbers(values), text=_texts(values), color=series)
-    order = list(dict.fromkeys(labels))
+    labels = axis_texts(shown[spec.x])
+    labels = labels if spec.color else _told_apart(labels)
+    values = shown[spec.y]
+    numbers = finite_numbers(values)
+    rows = _rows(x=labels, y=numbers, end=[y or 0 for y in numbers], text=value_texts(values), color=series)
+    order, names = list(dict.fromkeys(labels)), list(dict.fromkeys(series))
+    roles = {"x": spec.x, "text": spec.y} | ({"color": spec.color} if spec.color else {})
+    base = alt.Chart(alt.InlineData(values=rows)).encode(tooltip=_tooltip(alt, **roles))
+    draw = _standing_bars if standing else _lying_bars
+    encoding = {"color": alt.Color("color:N", title=_name(spec.color), sort=names)} if spec.color else {}
+    chart = draw(alt, base, encoding, order, names if spec.color else [], _value_axis(alt, values), _name(spec.x))
+    return chart, left_out(frame.height, shown.height, "rows")
+
+
+_BAR = {"cornerRadiusEnd": 3, "color": _MAIN}
+
+
+def _lying_bars(
+    alt: Any, base: Any, color: dict[str, Any], order: list[str], names: list[str], value_axis: Any, _: str
+) -> Any:
+    """Draw a bar per category, long labels beside it, its number at its end."""
+    place = {"y": alt.Y("x:N", sort=order, axis=alt.Axis(title=None)), "x": alt.X("y:Q", axis=value_axis)}
+    offset = {"yOffset": alt.YOffset("color:N", sort=names)} if names else {}
+    # what has no bar has its text at zero
+    text = base.encode(y=place["y"], x=alt.X("end:Q", axis=value_axis), text="text:N", **offset)
+    below, above = "datum.end < 0", "datum.end >= 0"
+    return (
+        base.mark_bar(**_BAR).encode(**place, **offset, **color)
+        + text.mark_text(align="left", dx=6, color=_INK).transform_filter(above)
+        + text.mark_text(align="right", dx=-6, color=_INK).transform_filter(below)
+    ).properties(width=WIDTH, height=alt.Step(22 if names else 30))
+
+
+def _standing_bars(
+    alt: Any, base: Any, color: dict[str, Any], order: list[str], names: list[str], value_axis: Any, title: str
+) -> Any:
+    """Draw a bar per time or number, in the order of the rows."""
     crowded = sum(map(len, order)) * _LETTER > WIDTH
-    ordinal = alt.Axis(title=spec.x, labelOverlap=True, labelAngle=-45 if crowded else 0)
-    tooltip = [alt.Tooltip("x:N", title=spec.x), alt.Tooltip("text:N", title=spec.y)]
-    base = alt.Chart(alt.InlineData(values=rows)).encode(tooltip=tooltip)
-    mark, color = {"cornerRadius": 2, "color": _MAIN}, {}
-    if spec.color:
-        tooltip.append(alt.Tooltip("color:N", title=spec.color))
-        names = list(dict.fromkeys(series))
-        color = {"color": alt.Color("color:N", title=spec.color, sort=names)}
-    if shown[spec.x].dtype.is_temporal() or shown[spec.x].dtype.is_numeric():
-        place = {
-            "x": alt.X("x:O", sort=order, axis=ordinal, scale=alt.Scale(paddingInner=0.2)),
-            "y": alt.Y("y:Q", axis=_value_axis(alt, values)),
-        }
-        if spec.color:
-            place["xOffset"] = alt.XOffset("color:N", sort=names)
-        return base.mark_bar(**mark).encode(**place, **color).properties(width=WIDTH, height=HEIGHT), note
+    axis = alt.Axis(title=title, labelOverlap=True, labelAngle=-45 if crowded else 0)
     place = {
-        "y": alt.Y("x:N", sort=order, axis=alt.Axis(title=None)),
-        "x": alt.X("y:Q", axis=_value_axis(alt, values)),
+        "x": alt.X("x:O", sort=order, axis=axis, scale=alt.Scale(paddingInner=0.2)),
+        "y": alt.Y("y:Q", axis=value_axis),
     }
-    if spec.color:
-        place["yOffset"] = alt.YOffset("color:N", sort=names)
-    bars = base.mark_bar(**mark).encode(**place, **color)
-    text = base.mark_text(align="left", dx=6, color=_INK).encode(**place, text="text:N")
-    return (bars + text).properties(width=WIDTH, height=alt.Step(22 if spec.color else 30)), note
+    if names:
+        place["xOffset"] = alt.XOffset("color:N", sort=names)
+    chart = base.mark_bar(**_BAR).encode(**place, **color)
+    if not names and len(order) <= MAX_TEXTS:
+        chart += base.mark_text(baseline="bottom", dy=-5, color=_INK).encode(
+            x=place["x"], y=alt.Y("end:Q", axis=value_axis), text="text:N"
+        )
+    return chart.properties(width=WIDTH, height=HEIGHT)
 
 
 def _funnel(alt: Any, frame: pl.DataFrame, spec: ChartSpec) -> tuple[Any, str]:
-    values = _numbers(frame[spec.y])
-    first = values[0] or 0
-    texts = []
-    for value, before in zip(values, [None, *values], strict=False):
-        text = number_text(value)
-        if before and first and value is not None:
-            text += f" · {value / first:.1%} of all · {value / before:.1%} of the step before"
-        texts.append(text)
-    labels = [f"{number}. {label}" for number, label in enumerate(axis_texts(frame[spec.x]), 1)]
-    rows = _rows(frame, x=labels, y=values, full=[first] * len(values), text=texts)
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        y=alt.Y("x:N", sort=labels, axis=alt.Axis(title=None)),
-        tooltip=[alt.Tooltip("x:N", title=spec.x), alt.Tooltip("text:N", title=spec.y)],
+    shown = frame.head(MAX_BARS)
+    values = finite_numbers(shown[spec.y])
+    labels = [f"{number}. {label}" for number, label in enumerate(axis_texts(shown[spec.x]), 1)]
+    rows = _rows(
+        x=labels,
+        y=values,
+        full=[max([value for value in values if value is not None], default=0)] * len(values),
+        text=value_texts(shown[spec.y]),
+        share=funnel_shares(values),
     )
-    across = alt.Axis(title=spec.y, format=",~r", tickCount=5)
-    shadow = base.mark_bar(color=_MAIN, opacity=0.12, cornerRadius=3, size=30).encode(x=alt.X("full:Q", axis=across))
-    bars = base.mark_bar(color=_MAIN, cornerRadius=3, size=30).encode(x=alt.X("y:Q", axis=across))
-    # Below its bar, where there is room whatever the bar's length.
-    text = base.mark_text(align="left", baseline="top", dy=19, dx=2, color=_FAINT).encode(x=alt.datum(0), text="text:N")
-    return (shadow + bars + text).properties(width=WIDTH, height=alt.Step(72)), ""
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        y=alt.Y("x:N", sort=labels, axis=alt.Axis(title=None, grid=False)),
+        tooltip=_tooltip(alt, x=spec.x, text=spec.y, share="share"),
+    )
+    # every bar carries its number, so there is no axis to read
+    across = {"axis": None, "scale": alt.Scale(nice=False)}
+    shadow = base.mark_bar(color=_MAIN, opacity=0.12, cornerRadius=3, size=30).encode(x=alt.X("full:Q", **across))
+    bars = base.mark_bar(color=_MAIN, cornerRadius=3, size=30).encode(x=alt.X("y:Q", **across))
+    # below its bar, where there is room whatever the bar's length
+    text = base.mark_text(align="left", baseline="top", dy=20).encode(x=alt.datum(0))
+    number = text.mark_text(align="left", baseline="top", dx=2, dy=19, fontWeight="bold", fontSize=13, color=_INK)
+    share = text.mark_text(align="left", baseline="top", dx=76, dy=20, fontSize=12, color=_FAINT)
+    chart = shadow + bars + number.encode(text="text:N") + share.encode(text="share:N")
+    note = left_out(frame.height, shown.height, "steps")
+    return chart.properties(width=WIDTH, height=alt.Step(72)), f"{_name(spec.y)} {note}".strip()
 
 
 def _lines(alt: Any, frame: pl.DataFrame, spec: ChartSpec) -> tuple[Any, str]:
     drawn = frame.drop_nulls(spec.x).sort(spec.x)
-    names = list(dict.fromkeys(axis_texts(drawn[spec.color]))) if spec.color else []
-    note = f"the first {MAX_SERIES} of {len(names)} series" if len(names) > MAX_SERIES else ""
     owners = axis_texts(drawn[spec.color]) if spec.color else [""] * drawn.height
+    names = list(dict.fromkeys(owners))
+    shown = names[:MAX_SERIES]
     at, kind, zone = _horizontal(drawn[spec.x])
+    values = drawn[spec.y]
     rows = _rows(
-        drawn,
-        x=at,
-        label=axis_texts(drawn[spec.x]),
-        y=_numbers(drawn[spec.y]),
-        text=_texts(drawn[spec.y]),
-        color=owners,
+        x=at, label=axis_texts(drawn[spec.x]), y=finite_numbers(values), text=value_texts(values), color=owners
     )
-    rows = [row for row in rows if not names or row["color"] in names[:MAX_SERIES]]
-    title = f"{spec.x} ({zone})" if zone else spec.x
-    # `utc` shows the data's own wall clock, not that of whoever looks at the chart.
+    rows = [row for row in rows if row["color"] in shown]
+    title = f"{_name(spec.x)} ({zone})" if zone else _name(spec.x)
+    # `utc` shows the data's own wall clock, not that of whoever looks at the chart
     scale = alt.Scale(type="utc") if kind == "T" else alt.Scale(zero=False, nice=False)
-    tooltip = [alt.Tooltip("label:N", title=spec.x), alt.Tooltip("text:N", title=spec.y)]
+    whole = _whole_ticks(drawn[spec.x])
+    roles = {"label": spec.x, "text": spec.y} | ({"color": spec.color} if spec.color else {})
     encoding: dict[str, Any] = {
-        "x": alt.X(f"x:{kind}", scale=scale, axis=alt.Axis(title=title, grid=False, labelOverlap=True, tickCount=8)),
-        "y": alt.Y("y:Q", axis=_value_axis(alt, drawn[spec.y])),
+        "x": alt.X(
+            f"x:{kind}", scale=scale, axis=alt.Axis(title=title, grid=False, labelOverlap=True, tickCount=8, **whole)
+        ),
+        "y": alt.Y("y:Q", axis=_value_axis(alt, values)),
+        "tooltip": _tooltip(alt, **roles),
     }
     if spec.color:
-        tooltip.append(alt.Tooltip("color:N", title=spec.color))
-        encoding["color"] = alt.Color("color:N", title=spec.color, sort=names)
-    few = len(rows) <= 60 * max(1, min(len(names), MAX_SERIES))
+        encoding["color"] = alt.Color("color:N", title=_name(spec.color), sort=shown)
+    few = len(rows) <= 60 * len(shown)
     points = {"point": {"size": 28, "filled": True}} if few else {}
     mark = {"strokeWidth": 2.5, "strokeJoin": "round", **({} if spec.color else {"color": _MAIN}), **points}
-    chart = alt.Chart(alt.InlineData(values=rows)).mark_line(**mark).encode(tooltip=tooltip, **encoding)
-    return chart.properties(width=WIDTH, height=HEIGHT), note
+    chart = alt.Chart(alt.InlineData(values=rows)).mark_line(**mark).encode(**encoding)
+    return chart.properties(width=WIDTH, height=HEIGHT), left_out(len(names), len(shown), "series")
 
 
 def _horizontal(column: pl.Series) -> tuple[list[Any], str, str | None]:
@@ -249,31 +314,31 @@ def _horizontal(column: pl.Series) -> tuple[list[Any], str, str | None]:
         return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_list(), "T", column.dtype.time_zone
     if column.dtype == pl.Date:
         return column.dt.strftime("%Y-%m-%dT00:00:00Z").to_list(), "T", None
-    return _numbers(column), "Q", None
+    return finite_numbers(column if column.dtype.is_numeric() else column.to_physical()), "Q", None
 
 
 def _heatmap(alt: Any, frame: pl.DataFrame, spec: ChartSpec) -> tuple[Any, str]:
-    value = frame[spec.color or spec.y]
+    value = frame[spec.value]
     downs, acrosses = axis_texts(frame[spec.y]), axis_texts(frame[spec.x])
-    across = axis_texts(frame[spec.x].unique().sort())
-    numbers = _numbers(value)
-    rate = is_rate(value)
-    texts = [f"{number:.0%}" if rate and number is not None else number_text(number) for number in numbers]
-    rows = _rows(frame, x=acrosses, y=downs, value=numbers, text=texts)
-    top = max((number for number in numbers if number is not None), default=1) or 1
+    across = list(dict.fromkeys(axis_texts(frame[spec.x].unique(maintain_order=True).sort(nulls_last=True))))
+    down = list(dict.fromkeys(downs))
+    numbers = finite_numbers(value)
+    rows = _rows(x=acrosses, y=downs, value=numbers, text=value_texts(value, decimals=0))
+    rows = [row for row in rows if row["y"] in down[:MAX_ROWS]]
+    low, high = min([0, *filter(None, numbers)]), max([0, *filter(None, numbers)])
     base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("x:O", sort=across, axis=alt.Axis(title=spec.x, orient="top", labelAngle=0)),
-        y=alt.Y("y:O", sort=list(dict.fromkeys(downs)), axis=alt.Axis(title=spec.y)),
-        tooltip=[
-            alt.Tooltip("y:N", title=spec.y),
-            alt.Tooltip("x:N", title=spec.x),
-            alt.Tooltip("text:N", title=value.name),
-        ],
+        x=alt.X("x:O", sort=across, axis=alt.Axis(title=_name(spec.x), orient="top", labelAngle=0)),
+        y=alt.Y("y:O", sort=down, axis=alt.Axis(title=_name(spec.y))),
+        tooltip=_tooltip(alt, y=spec.y, x=spec.x, text=spec.value),
     )
-    scale = alt.Scale(range=["#eef4ff", "#9dbdfc", _MAIN, "#163a8a"], domainMin=0, domainMax=top)
+    scale = alt.Scale(range=["#eef4ff", "#9dbdfc", _MAIN, "#163a8a"], domainMin=low, domainMax=high or 1)
     cells = base.mark_rect(stroke="white", strokeWidth=2, cornerRadius=3).encode(
         color=alt.Color("value:Q", scale=scale, legend=None)
     )
-    readable = alt.condition(alt.datum.value > top * 0.45, alt.value("white"), alt.value(_INK))
+    readable = alt.condition(alt.datum.value > low + (high - low) * 0.5, alt.value("white"), alt.value(_INK))
     text = base.mark_text(fontSize=12).encode(text="text:N", color=readable)
-    return (cells + text).properties(width=alt.Step(56), height=alt.Step(34)), value.name
+    widest = max(len(row["text"]) for row in rows)
+    widest = max(widest, *map(len, across))
+    note = left_out(len(down), len(down[:MAX_ROWS]), "rows")
+    chart = (cells + text).properties(width=alt.Step(max(56, min(widest, 18) * _LETTER)), height=alt.Step(34))
+    return chart, f"{_name(spec.value)} {note}".strip()

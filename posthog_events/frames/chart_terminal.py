@@ -1,14 +1,14 @@
-"""Charts made of characters: bars, lines, funnels and heat maps for a terminal."""
+"""Charts made of characters: bars, funnels and heat maps for a terminal; lines are in `chart_lines`."""
 
 from __future__ import annotations
 
-import io
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from posthog_events.frames.cells import neutralise
-from posthog_events.frames.chart import ChartSpec, axis_texts, checked, is_rate, number_text
+from posthog_events.frames.chart import ChartSpec, checked
+from posthog_events.frames.chart_labels import axis_texts, finite_numbers, funnel_shares, left_out, value_texts
+from posthog_events.frames.display import SERIES, fitted, screen, screen_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["render_chart"]
 
 MAX_BARS = 30
-MAX_SERIES = 6
-LINE_ROWS = 13
-_COLORS = ("bright_blue", "bright_yellow", "bright_magenta", "bright_green", "bright_red", "bright_cyan")
+MAX_ROWS = 40
+"""Rows of a heat map."""
+
+_NEGATIVE = "bright_red"
 _EIGHTHS = "▏▎▍▌▋▊▉█"
 _SHADES = " ░▒▓█"
 # xterm's blues from pale to deep, with the text colour that can be read on each.
 _HEAT = ((195, 0), (153, 0), (117, 0), (75, 0), (33, 15), (27, 15), (20, 15))
-_CELL = 7
+_MAX_CELL = 12
 
 
 def render_chart(
@@ -39,40 +40,53 @@ def render_chart(
     Raises:
         ConfigError: The frame cannot be drawn so.
     """
-    from rich.console import Console
     from rich.text import Text
 
+    from posthog_events.frames.chart_lines import draw_lines
+
     spec = checked(frame, spec)
-    draw = {"bar": _bars, "line": _lines, "funnel": _funnel, "heatmap": _heatmap}[spec.kind]
-    out = io.StringIO()
-    console = Console(
-        file=out, width=width, force_terminal=color, color_system="256" if color else None, legacy_windows=False
-    )
-    console.print(Text(neutralise(title) or _caption(spec), style="bold"), no_wrap=True, overflow="ellipsis")
-    for line in draw(frame, spec, width):
+    match spec.kind:
+        case "bar":
+            lines = _bars(frame, spec, width)
+        case "line":
+            lines = draw_lines(frame, spec, width)
+        case "funnel":
+            lines = _funnel(frame, spec, width)
+        case "heatmap":
+            lines = _heatmap(frame, spec, width, color=color)
+    console = screen(width=width, color=color)
+    for line in (Text(neutralise(title or caption(spec)), style="bold"), *lines):
         console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    return screen_text(console)
 
 
-def _caption(spec: ChartSpec) -> str:
+def caption(spec: ChartSpec) -> str:
+    """Return a title for a chart that has none."""
     if spec.kind == "heatmap":
-        return neutralise(f"{spec.color or spec.y} by {spec.y} and {spec.x}")
-    return neutralise(f"{spec.y} by {spec.x}" + (f" and {spec.color}" if spec.color else ""))
+        return f"{spec.value} by {spec.y} and {spec.x}"
+    return f"{spec.y} by {spec.x}" + (f" and {spec.color}" if spec.color else "")
 
 
-def _bars(frame: pl.DataFrame, spec: ChartSpec, width: int) -> Iterable[Text]:
-    shown = frame.head(MAX_BARS)
+def _bars(frame: pl.DataFrame, spec: ChartSpec, width: int) -> Iterator[Text]:
+    from rich.text import Text
+
+    drawn = frame
+    if spec.color:
+        # the series of one category stand together, in the order in which the categories come first
+        first = {label: number for number, label in reversed(list(enumerate(axis_texts(frame[spec.x]))))}
+        order = sorted(range(frame.height), key=[first[label] for label in axis_texts(frame[spec.x])].__getitem__)
+        drawn = frame[order]
+    shown = drawn.head(MAX_BARS)
     labels = axis_texts(shown[spec.x])
-    series = axis_texts(shown[spec.color]) if spec.color else None
-    if series:
-        labels = [label if number == 0 or label != labels[number - 1] else "" for number, label in enumerate(labels)]
-    styles = dict(zip(dict.fromkeys(series or []), _COLORS * (1 + len(series or []) // len(_COLORS)), strict=False))
-    columns = [labels] + ([series] if series else [])
-    values = shown[spec.y].to_list()
-    texts = [number_text(value, rate=is_rate(frame[spec.y])) for value in values]
-    bar_styles = [styles[name] for name in series] if series else [_COLORS[0]] * len(values)
-    yield from _bar_rows(columns, values, texts, bar_styles, width)
-    yield from _more(frame.height, shown.height, "rows")
+    columns, styles = [labels], [SERIES[0]] * shown.height
+    if spec.color:
+        series = axis_texts(shown[spec.color])
+        colors = {name: SERIES[number % len(SERIES)] for number, name in enumerate(dict.fromkeys(series))}
+        once = [label if n == 0 or label != labels[n - 1] else "" for n, label in enumerate(labels)]
+        columns, styles = [once, series], [colors[name] for name in series]
+    yield from _bar_rows(columns, finite_numbers(shown[spec.y]), value_texts(shown[spec.y]), styles, width)
+    if note := left_out(frame.height, shown.height, "rows"):
+        yield Text(note, style="dim")
 
 
 def _bar_rows(
@@ -81,24 +95,29 @@ def _bar_rows(
     texts: Sequence[str],
     styles: Sequence[str],
     width: int,
-) -> Iterable[Text]:
-    from rich.cells import cell_len, set_cell_size
+) -> Iterator[Text]:
+    """Yield one line per value; bars below zero grow to the left of a common zero."""
+    from rich.cells import cell_len
     from rich.text import Text
 
     limit = max(8, width // 3 // len(columns))
     widths = [min(limit, max(map(cell_len, column))) for column in columns]
     room = max(4, width - sum(widths) - 2 * len(widths) - max(map(len, texts)) - 1)
-    finite = [abs(value) for value in values if value is not None and math.isfinite(value)]
-    top = max(finite, default=0) or 1
-    for number, (value, text, style) in enumerate(zip(values, texts, styles, strict=True)):
+    lengths = [value or 0.0 for value in values]
+    top = max(map(abs, lengths)) or 1.0
+    # fractions first: the whole span of the largest floats is not a float
+    highest, lowest = max(0.0, *lengths) / top, -min(0.0, *lengths) / top
+    left = round(room * lowest / (highest + lowest)) if lowest else 0
+    unit = (room - left) / highest if highest else left / (lowest or 1)
+    for number, (value, text, style) in enumerate(zip(lengths, texts, styles, strict=True)):
         line = Text()
         for column, size in zip(columns, widths, strict=True):
-            label = column[number]
-            fitted = label if cell_len(label) <= size else set_cell_size(label, size - 1) + "…"
-            line.append(set_cell_size(fitted, size) + "  ")
-        length = abs(value) / top * room if value is not None and math.isfinite(value) else 0
-        line.append(_bar(length), style="bright_red" if (value or 0) < 0 else style)
-        yield line.append(f" {text}")
+            line.append(fitted(column[number], size) + "  ")
+        if value < 0:
+            line.append(_leftward(-value / top * unit, left), style=_NEGATIVE)
+        else:
+            line.append(" " * left).append(_bar(value / top * unit), style=style)
+        yield line.append(f" {text}" if value else text)
 
 
 def _bar(length: float) -> str:
@@ -107,137 +126,59 @@ def _bar(length: float) -> str:
     return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
 
 
-def _funnel(frame: pl.DataFrame, spec: ChartSpec, width: int) -> Iterable[Text]:
-    values = frame[spec.y].to_list()
-    labels = [f"{number}. {label}" for number, label in enumerate(axis_texts(frame[spec.x]), 1)]
-    first, texts = values[0], []
-    for number, value in enumerate(values):
-        text = number_text(value)
-        if number and value is not None and first and values[number - 1]:
-            text += f"  {value / first:.1%} of all, {value / values[number - 1]:.1%} of the step before"
-        texts.append(text)
-    counts = [text.split("  ")[0] for text in texts]
-    shares = [text.partition("  ")[2] for text in texts]
+def _leftward(length: float, room: int) -> str:
+    """Return a bar that ends where `room` characters do; to the left there are half blocks only."""
+    halves = min(max(round(length * 2), 1), room * 2)
+    return ("▐" * (halves % 2) + "█" * (halves // 2)).rjust(room)
+
+
+def _funnel(frame: pl.DataFrame, spec: ChartSpec, width: int) -> Iterator[Text]:
     from rich.text import Text
 
-    for line, share in zip(_bar_rows([labels], values, counts, [_COLORS[0]] * len(values), width), shares, strict=True):
+    shown = frame.head(MAX_BARS)
+    values = finite_numbers(shown[spec.y])
+    labels = [f"{number}. {label}" for number, label in enumerate(axis_texts(shown[spec.x]), 1)]
+    rows = _bar_rows([labels], values, value_texts(shown[spec.y]), [SERIES[0]] * len(values), width)
+    for row, share in zip(rows, funnel_shares(values), strict=True):
         if share:
             yield Text(f"   ↓ {share}", style="dim")
-        yield line
+        yield row
+    if note := left_out(frame.height, shown.height, "steps"):
+        yield Text(note, style="dim")
 
 
-def _lines(frame: pl.DataFrame, spec: ChartSpec, width: int) -> Iterable[Text]:
-    import polars as pl
+def _heatmap(frame: pl.DataFrame, spec: ChartSpec, width: int, *, color: bool) -> Iterator[Text]:
+    from rich.cells import cell_len
     from rich.text import Text
 
-    drawn = frame.drop_nulls([spec.x, spec.y]).sort(spec.x)
-    if drawn.is_empty():
-        yield Text("only missing values")
-        return
-    at = pl.col(spec.x).to_physical().cast(pl.Float64).alias("x")
-    names = list(dict.fromkeys(axis_texts(drawn[spec.color]))) if spec.color else [""]
-    points = drawn.select(at, pl.col(spec.y).cast(pl.Float64).alias("y")).rows()
-    heights = [y for _, y in points if math.isfinite(y)]
-    owners = axis_texts(drawn[spec.color]) if spec.color else [""] * len(points)
-    low, high = min(0.0, 0.0, *heights), max(0.0, 0.0, *heights)
-    left, right = points[0][0], points[-1][0]
-    rate = is_rate(frame[spec.y])
-    ticks = {0: number_text(high, rate=rate), LINE_ROWS - 1: number_text(low, rate=rate)}
-    ticks[(LINE_ROWS - 1) // 2] = number_text((high + low) / 2, rate=rate)
-    margin = max(map(len, ticks.values()))
-    columns = max(8, width - margin - 2)
-    canvas = _Canvas(columns, LINE_ROWS)
-    for series, name in enumerate(names[:MAX_SERIES]):
-        path = [
-            (
-                round((x - left) / ((right - left) or 1) * (columns * 2 - 1)),
-                round((high - y) / ((high - low) or 1) * (LINE_ROWS * 4 - 1)),
-            )
-            for (x, y), owner in zip(points, owners, strict=True)
-            if owner == name and math.isfinite(y)
-        ]
-        canvas.path(path, series)
-    for row in range(LINE_ROWS):
-        yield (
-            Text(f"{ticks.get(row, ''):>{margin}} ", style="dim")
-            .append("┤" if row in ticks else "│")
-            .append(canvas.row(row))
-        )
-    ends = axis_texts(drawn[spec.x])
-    gap = columns - len(ends[0]) - len(ends[-1])
-    yield Text(" " * (margin + 1) + "└" + "─" * columns, style="dim")
-    yield Text(" " * (margin + 2) + ends[0] + " " * max(1, gap) + ends[-1], style="dim")
-    if spec.color:
-        legend = Text(" " * (margin + 2))
-        for series, name in enumerate(names[:MAX_SERIES]):
-            legend.append("━ ", style=_COLORS[series]).append(f"{name}  ")
-        yield legend
-        yield from _more(len(names), min(len(names), MAX_SERIES), "series")
-
-
-class _Canvas:
-    """Dots at twice the columns and four times the rows, as braille. Source: Unicode 17, block U+2800."""
-
-    _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-
-    def __init__(self, columns: int, rows: int) -> None:
-        self._dots = [[0] * columns for _ in range(rows)]
-        self._owner = [[0] * columns for _ in range(rows)]
-
-    def path(self, points: Sequence[tuple[int, int]], series: int) -> None:
-        """Draw lines from point to point; one point is a dot."""
-        for start, end in zip(points, points[1:] or points, strict=False):
-            steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
-            for step in range(steps + 1):
-                x = start[0] + round((end[0] - start[0]) * step / steps)
-                y = start[1] + round((end[1] - start[1]) * step / steps)
-                self._dots[y // 4][x // 2] |= self._BITS[y % 4][x % 2]
-                self._owner[y // 4][x // 2] = series
-
-    def row(self, number: int) -> Text:
-        """Return one row of characters."""
-        from rich.text import Text
-
-        line = Text()
-        for dots, owner in zip(self._dots[number], self._owner[number], strict=True):
-            line.append(chr(0x2800 + dots) if dots else " ", style=_COLORS[owner] if dots else "")
-        return line
-
-
-def _heatmap(frame: pl.DataFrame, spec: ChartSpec, width: int) -> Iterable[Text]:
-    from rich.cells import cell_len, set_cell_size
-    from rich.text import Text
-
-    value = spec.color or spec.y
-    rate = is_rate(frame[value])
     downs, acrosses = axis_texts(frame[spec.y]), axis_texts(frame[spec.x])
-    cells = dict(zip(zip(downs, acrosses, strict=True), frame[value].to_list(), strict=True))
-    margin = min(width // 3, max(map(cell_len, (*downs, spec.y))))
-    order = dict.fromkeys(axis_texts(frame[spec.x].unique().sort()))
-    shown = list(order)[: max(1, (width - margin - 1) // _CELL)]
-    finite = [number for number in cells.values() if number is not None and math.isfinite(number)]
-    low, high = min(0, *finite, 0), max(finite, default=0) or 1
-    yield Text(set_cell_size(neutralise(spec.y), margin) + " ", style="dim").append(
-        "".join(f"{name[: _CELL - 1]:>{_CELL - 1}} " for name in shown)
-    )
-    for down in dict.fromkeys(downs):
-        line = Text(set_cell_size(down, margin) + " ")
-        for across in shown:
-            number = cells.get((down, across))
-            if number is None:
-                line.append(" " * _CELL)
+    places = list(zip(downs, acrosses, strict=True))
+    values = dict(zip(places, finite_numbers(frame[spec.value]), strict=True))
+    texts = dict(zip(places, value_texts(frame[spec.value], decimals=0), strict=True))
+    order = list(dict.fromkeys(axis_texts(frame[spec.x].unique(maintain_order=True).sort(nulls_last=True))))
+    rows = list(dict.fromkeys(downs))
+    margin = min(width // 3, max(map(cell_len, (*rows, neutralise(spec.y)))))
+    shade = 0 if color else 2
+    cell = min(_MAX_CELL, max(4, *map(cell_len, order), *(len(text) + shade for text in texts.values()))) + 1
+    columns = order[: max(1, (width - margin - 1) // cell)]
+    finite = [value for value in values.values() if value is not None]
+    low, high = min([0.0, *finite]), max([0.0, *finite])
+    head = Text(fitted(neutralise(spec.y), margin) + " ", style="dim")
+    yield head.append("".join(f"{fitted(name, cell - 1, right=True)} " for name in columns))
+    for down in rows[:MAX_ROWS]:
+        line = Text(fitted(down, margin) + " ")
+        for across in columns:
+            text, value = texts.get((down, across)), values.get((down, across))
+            if text is None or value is None:
+                line.append(f"{text or '':>{cell - 1}} ", style="dim")
                 continue
-            level = (number - low) / (high - low) if math.isfinite(number) else 0
-            text = f"{number:.0%}" if rate else number_text(number)
+            # halves: the whole span of the largest floats is not a float
+            level = (value / 2 - low / 2) / ((high / 2 - low / 2) or 1)
             back, front = _HEAT[round(level * (len(_HEAT) - 1))]
-            shade = _SHADES[round(level * (len(_SHADES) - 1))]
-            line.append(f"{shade}{text[: _CELL - 2]:>{_CELL - 2}} ", style=f"color({front}) on color({back})")
+            block = "" if color else _SHADES[round(level * (len(_SHADES) - 1))]
+            shown = block + fitted(text, cell - 1 - len(block), right=True)
+            line.append(f"{shown} ", f"color({front}) on color({back})")
         yield line
-    yield from _more(len(order), len(shown), "columns")
-
-
-def _more(total: int, shown: int, what: str) -> Iterable[Text]:
-    from rich.text import Text
-
-    if shown < total:
-        yield Text(f"the first {shown} of {total} {what}", style="dim")
+    for note in (left_out(len(order), len(columns), "columns"), left_out(len(rows), min(len(rows), MAX_ROWS), "rows")):
+        if note:
+            yield Text(note, style="dim")

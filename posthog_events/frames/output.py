@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, get_args
 
 from posthog_events.errors import ConfigError
+from posthog_events.frames.display import wants_color
 
 if TYPE_CHECKING:
     import polars as pl
@@ -71,7 +72,7 @@ def write_frame(frame: pl.DataFrame, fmt: Format, target: Path | BinaryIO, *, ro
     if terminal and fmt == "parquet":
         raise ConfigError("parquet is not text and a terminal cannot show it; write it with --output FILE or a pipe")
     width = shutil.get_terminal_size().columns if terminal else _FILE_WIDTH
-    color = terminal and "NO_COLOR" not in os.environ
+    color = wants_color(target)
     target.write(frame_bytes(frame, fmt, rows=rows, width=width, color=color))
     target.flush()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from posthog_events.frames.cells import cell_text, neutralise, row_count
+from posthog_events.frames.display import screen, screen_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,7 +31,6 @@ def render_table(frame: pl.DataFrame, *, rows: int | None = DEFAULT_ROWS, width:
     """
     from rich import box
     from rich.cells import cell_len
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -56,14 +55,11 @@ def render_table(frame: pl.DataFrame, *, rows: int | None = DEFAULT_ROWS, width:
     ]
     for row in zip(*kept, strict=True):
         table.add_row(*row)
-    out = io.StringIO()
-    console = Console(
-        file=out, width=width, force_terminal=color, color_system="standard" if color else None, legacy_windows=False
-    )
+    console = screen(width=width, color=color)
     if widths:
         console.print(table)
     console.print(Text(_summary(frame, shown.height, names[len(widths) :]), style="dim"), soft_wrap=True)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    return screen_text(console)
 
 
 def fit_columns(natural: Sequence[int], available: int) -> tuple[int, ...]:

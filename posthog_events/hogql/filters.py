@@ -4,7 +4,7 @@ and posthog/hogql/property.py."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -22,6 +22,7 @@ N = TypeVar("N", bound=ast.Node)
 
 _TIME_COLUMNS = {"events": "timestamp", "sessions": "$start_timestamp", "groups": "created_at", "logs": "timestamp"}
 _KEYS = {"dateRange", "properties", "filterTestAccounts"}
+_DATE_RANGE_KEYS = {"date_from", "date_to", "explicitDate"}
 _BOUNDS: Mapping[tuple[str | int, ...], str] = {
     ("filters", "dateRange", "from"): "date_from",
     ("filters", "dateRange", "to"): "date_to",
@@ -91,7 +92,10 @@ class _Expansion:
         return conditions[0] if len(conditions) == 1 else ast.And(exprs=tuple(conditions))
 
     def _bound(self, key: str) -> datetime | None:
-        text = (self.filters.get("dateRange") or {}).get(key)
+        date_range = self.filters.get("dateRange") or {}
+        if not isinstance(date_range, Mapping) or date_range.keys() - _DATE_RANGE_KEYS:
+            raise HogQLError(f"dateRange of the filters has the keys date_from and date_to, but this is {date_range!r}")
+        text = date_range.get(key)
         if not text:
             return None
         try:
@@ -117,7 +121,9 @@ class _Expansion:
 
     # -- property filters -------------------------------------------------------------------------------------
 
-    def _property(self, item: Mapping[str, Any], node: ast.Node) -> ast.Expr:
+    def _property(self, item: Any, node: ast.Node) -> ast.Expr:
+        if not isinstance(item, Mapping):
+            raise self.source.error(HogQLError, f"A property filter is a mapping, but this is {item!r}", node)
         kind = item.get("type") or "event"
         if kind in ("AND", "OR"):
             parts = tuple(self._property(inner, node) for inner in item.get("values") or ())
@@ -125,7 +131,9 @@ class _Expansion:
                 return parts[0] if parts else _TRUE
             return ast.And(exprs=parts) if kind == "AND" else ast.Or(exprs=parts)
         if kind == "hogql":
-            return parse_expr(str(item.get("key")))
+            expr = parse_expr(str(item.get("key") or ""), name="the HogQL filter")
+            # its spans point into its own text, not into the query's
+            return ast.transform(expr, lambda part: replace(part, span=None))
         if kind == "cohort":
             op = "not in cohort" if item.get("operator") == "not_in" else "in cohort"
             return ast.CompareOperation(

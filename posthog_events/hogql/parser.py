@@ -1,139 +1,173 @@
-"""HogQL text to a syntax tree, through PostHog's own parser.
+"""HogQL text to syntax tree, with PostHog's own parser.
 
-Parsing is the slow part of running a query (tens of milliseconds, seconds for deeply nested calls), so trees are kept
-in memory and on disk by text and parser version.
+Parsing is the slow part of running a query (tens of milliseconds, seconds for a funnel of many steps), so trees are
+kept, in memory and on disk.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
-from posthog_events.errors import HogQLSyntaxError, UnsupportedHogQL
+from posthog_events.errors import HogQLError, HogQLSyntaxError, UnsupportedHogQL
 from posthog_events.hogql import ast
 from posthog_events.hogql.cache import DiskCache, default_cache_dir
 from posthog_events.hogql.guard import check_size
-from posthog_events.hogql.hints import explain
+from posthog_events.hogql.hints import Diagnosis, explain_syntax, explain_unsupported
 from posthog_events.hogql.loader import Grammar, load_grammar
-from posthog_events.hogql.tokens import tokenize
+from posthog_events.hogql.tokens import Token
 
 __all__ = ["CACHE_VARIABLE", "Parser", "parse_expr", "parse_select"]
-
-Rule = Literal["select", "expr"]
 
 CACHE_VARIABLE = "POSTHOG_EVENTS_CACHE_DIR"
 """Names another directory for the cache; set to nothing, there is no cache on disk."""
 
-_IN_MEMORY = 512
+MAX_TREE_DEPTH = 128
+"""Nodes below each other. Every level costs the code that walks the tree a few of Python's 1,000 stack frames."""
+
+MEMORY_ENTRIES = 512
+
+_TOO_DEEP = f"the query nests more than {MAX_TREE_DEPTH} operators or calls. Split it, or move parts to a CTE"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(slots=True)
 class Parser:
-    """Parses, and remembers what it parsed.
+    """Parses, and remembers what it parsed. Safe to share between threads.
 
     Args:
-        disk: None keeps trees in memory only.
+        cache_dir: Where trees are kept between processes; None keeps them in memory only. A directory that cannot be
+            written is the same as None.
+        load: Gives PostHog's parser; called at the first text.
     """
 
-    grammar: Grammar
-    disk: DiskCache | None = None
-    _memory: OrderedDict[tuple[Rule, str], ast.Node] = field(default_factory=OrderedDict)
+    def __init__(self, *, cache_dir: Path | None = None, load: Callable[[], Grammar] = load_grammar) -> None:
+        self._cache_dir, self._load = cache_dir, load
+        self._parsed = lru_cache(MEMORY_ENTRIES)(self._parse)
 
-    def parse(self, rule: Rule, text: str, *, name: str = "<inline>", first_line: int = 1) -> ast.Node:
-        """Return the tree of `text`.
+    def parse_select(
+        self, text: str, *, name: str = "<inline>", first_line: int = 1
+    ) -> ast.SelectQuery | ast.SelectSetQuery:
+        """Parse a query.
 
         Args:
-            name: What the text is called in messages, and `first_line` the line of that file on which it begins.
+            text: A SELECT, or several combined with UNION and the like.
+            name: What the text is called in messages.
+            first_line: The line of `name` on which `text` begins.
 
         Raises:
-            HogQLSyntaxError: It is not HogQL, too large, or not text that can be encoded.
-            UnsupportedHogQL: The grammar knows it, PostHog does not support it.
+            HogQLSyntaxError: The text is no query, or too large (see `guard`).
+            UnsupportedHogQL: The grammar knows the construct, but neither PostHog nor we can run it.
+            MissingExtra: hogql-parser is not installed.
         """
-        found = self._memory.get((rule, text))
-        if found is not None:
-            return found
-        try:
-            tree = ast.from_json(self._read(rule, text))
-        except (HogQLSyntaxError, UnsupportedHogQL) as error:
-            error.name, error.first_line = name, first_line
-            raise
-        self._memory[rule, text] = tree
-        while len(self._memory) > _IN_MEMORY:
-            self._memory.popitem(last=False)
-        return tree
-
-    def _read(self, rule: Rule, text: str) -> Mapping[str, Any]:
-        _check_text(text)
-        stored = self.disk.get(rule, text) if self.disk else None
-        if stored is not None:
-            return stored
-        tokens = tokenize(text)
-        check_size(text, tokens)
-        parse: Callable[[str], str] = (
-            self.grammar.parse_select_json if rule == "select" else self.grammar.parse_expr_json
+        node = self._named("select", text, name=name, first_line=first_line)
+        if isinstance(node, ast.SelectQuery | ast.SelectSetQuery):
+            return node
+        # the grammar also takes a bare {placeholder} and a bare <Tag /> for a query
+        raise HogQLSyntaxError(
+            "this is not a SELECT", text=text, start=0, end=len(text), name=name, first_line=first_line
         )
-        answer: dict[str, Any] = json.loads(parse(text))
-        if answer.get("error"):
-            raise self._error(answer, text)
-        if self.disk:
-            self.disk.put(rule, text, answer)
-        return answer
 
-    def _error(self, answer: Mapping[str, Any], text: str) -> HogQLSyntaxError | UnsupportedHogQL:
-        """Of the positions in an error object only the start's offset means something (reference 1.4)."""
-        message, start, end = explain(str(answer["message"]), text, int(answer["start"]["offset"]))
-        error = UnsupportedHogQL if answer["type"] == "NotImplementedError" else HogQLSyntaxError
-        return error(message, text=text, start=start, end=end)
+    def parse_expr(self, text: str, *, name: str = "<inline>", first_line: int = 1) -> ast.Expr:
+        """Parse one expression. Arguments and errors are those of `parse_select`."""
+        return cast(ast.Expr, self._named("expr", text, name=name, first_line=first_line))
+
+    def _named(self, rule: str, text: str, *, name: str, first_line: int) -> ast.Node:
+        try:
+            _check_text(text)
+            return self._parsed(rule, text)
+        except HogQLError as error:
+            # remade, because one text can stand in several files
+            raise type(error)(
+                error.message, text=error.text, start=error.start, end=error.end, name=name, first_line=first_line
+            ) from error.__cause__
+
+    def _parse(self, rule: str, text: str) -> ast.Node:
+        grammar = self._load()
+        disk = DiskCache(self._cache_dir, grammar.version) if self._cache_dir else None
+        if disk and (stored := disk.get(rule, text)):
+            # an entry that holds something else than a tree is parsed and written anew
+            with contextlib.suppress(LookupError, TypeError, ValueError):
+                return ast.from_json(stored)
+        tokens = check_size(text)
+        tree = _decoded(grammar.parse_select_json(text) if rule == "select" else grammar.parse_expr_json(text))
+        if tree.get("error"):
+            raise _error(tree, text, tokens)
+        node = ast.from_json(tree)
+        if disk:
+            disk.put(rule, text, tree)
+        return node
 
 
-def _check_text(text: object) -> None:
+def _check_text(text: str) -> None:
     if not isinstance(text, str):
-        raise HogQLSyntaxError(f"a query must be text, but this is {type(text).__name__}")
+        raise HogQLSyntaxError(f"a query is text, not {type(text).__name__}")
     if not text.strip():
         raise HogQLSyntaxError("the query is empty")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
+    if surrogate := _SURROGATE.search(text):
         raise HogQLSyntaxError(
-            "the query is not valid Unicode here (a lone surrogate)", text=text, start=error.start, end=error.end
-        ) from error
+            f"half of a surrogate pair (U+{ord(surrogate.group()):04X}) cannot be part of a query",
+            start=surrogate.start(),
+            end=surrogate.end(),
+            text=_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text),  # so that the message can be printed
+        )
+
+
+def _decoded(answer: str) -> dict[str, Any]:
+    """Decode the parser's JSON; refuse a tree that is too deep to walk."""
+    try:
+        tree: dict[str, Any] = json.loads(answer)
+    except RecursionError as error:
+        raise HogQLSyntaxError(_TOO_DEEP) from error
+    level: list[Any] = [tree]
+    for _ in range(MAX_TREE_DEPTH):
+        level = [child for node in level for child in _nodes_below(node)]
+        if not level:
+            return tree
+    raise HogQLSyntaxError(_TOO_DEEP)
+
+
+def _nodes_below(value: Any) -> Iterator[dict[str, Any]]:
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict) and "node" in item:
+            yield item
+        elif isinstance(item, dict | list):
+            yield from _nodes_below(item)
+
+
+def _error(answer: Mapping[str, Any], text: str, tokens: Sequence[Token]) -> HogQLError:
+    message = answer["message"]
+    kind: type[HogQLError] = HogQLSyntaxError
+    match answer["type"]:
+        case "NotImplementedError":
+            found, kind = explain_unsupported(message, tokens), UnsupportedHogQL
+        case "SyntaxError":
+            # the parser's `end` counts bytes and is always the end of the text
+            found = explain_syntax(message, answer["start"]["offset"], tokens, text)
+        case _:  # "ParsingError: Maximum recursion depth exceeded during JOIN parsing", without a position
+            found = Diagnosis(message, None, None)
+    return kind(found.message, text=text, start=found.start, end=found.end)
 
 
 @cache
 def _default() -> Parser:
-    grammar = load_grammar()
+    """Return the parser of the module-level functions; which directory it uses depends on the environment."""
     directory = os.environ.get(CACHE_VARIABLE)
     if directory == "":
-        return Parser(grammar)
-    return Parser(grammar, DiskCache(Path(directory) if directory else default_cache_dir(), grammar.version))
+        return Parser()
+    return Parser(cache_dir=Path(directory) if directory else default_cache_dir())
 
 
 def parse_select(text: str, *, name: str = "<inline>", first_line: int = 1) -> ast.SelectQuery | ast.SelectSetQuery:
-    """Return the tree of a SELECT or a set query.
-
-    Raises:
-        HogQLSyntaxError, UnsupportedHogQL: As `Parser.parse`.
-        MissingExtra: hogql-parser is not installed.
-    """
-    tree = _default().parse("select", text, name=name, first_line=first_line)
-    if not isinstance(tree, ast.SelectQuery | ast.SelectSetQuery):
-        raise HogQLSyntaxError("this is not a SELECT", text=text, start=0, name=name, first_line=first_line)
-    return tree
+    """Parse a query; see `Parser.parse_select`."""
+    return _default().parse_select(text, name=name, first_line=first_line)
 
 
 def parse_expr(text: str, *, name: str = "<inline>", first_line: int = 1) -> ast.Expr:
-    """Return the tree of one expression.
-
-    Raises:
-        HogQLSyntaxError, UnsupportedHogQL: As `Parser.parse`.
-        MissingExtra: hogql-parser is not installed.
-    """
-    tree = _default().parse("expr", text, name=name, first_line=first_line)
-    assert isinstance(tree, ast.Expr)
-    return tree
+    """Parse one expression; see `Parser.parse_expr`."""
+    return _default().parse_expr(text, name=name, first_line=first_line)

@@ -256,14 +256,12 @@ class _Printer:
         tag, inside = f"<{node.kind}", ""
         for attribute in node.attributes:
             if attribute.name == "children" and isinstance(attribute.value, tuple):
-                inside += "".join(self._in_tag(child) for child in attribute.value)
+                for child in attribute.value:
+                    text = self.print(child)
+                    inside += text if isinstance(child, ast.HogQLXTag) else f"{{{text}}}"
             else:
-                tag += f" {attribute.name}={self._in_tag(attribute.value)}"
+                tag += f" {attribute.name}={{{self.print(attribute.value)}}}"
         return f"{tag}>{inside}</{node.kind}>" if inside else f"{tag} />"
-
-    def _in_tag(self, node: ast.Node) -> str:
-        text = self.print(node)
-        return text if isinstance(node, ast.HogQLXTag) else f"{{{text}}}"
 
     # -- queries ----------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ class Kind(Enum):
     TEXT = "text"  # the literal parts of template strings and tags
     OPEN_QUOTE = "open quote"  # a quote or back-tick that starts no well-formed literal
     OPEN_COMMENT = "open comment"  # `/*` without `*/`; the parser reads a division by an asterisk
+    TAG = "start of a tag"  # `<` where a tag may begin: directly before a name, as in `a <b and c`
     OPERATOR = "operator"
 
 
@@ -121,12 +122,15 @@ def _next(text: str, at: int, modes: list[_Mode]) -> tuple[Kind | None, int]:
     if name == "template":
         _switch(modes, [_Mode.DEFAULT, _Mode.TEMPLATE])
         return Kind.OPERATOR, end
+    if name == "operator" and modes[-1] is _Mode.DEFAULT and _TAG_AHEAD.match(text, at):
+        modes.append(_Mode.TAG_OPEN)
+        return Kind.TAG, end
     if name == "operator":
-        _switch(modes, _after_operator(found.group(), modes[-1], bool(_TAG_AHEAD.match(text, at))))
+        _switch(modes, _after_operator(found.group(), modes[-1]))
     return Kind[name.upper()], end
 
 
-def _after_operator(operator: str, mode: _Mode, tag_ahead: bool) -> list[_Mode] | None:
+def _after_operator(operator: str, mode: _Mode) -> list[_Mode] | None:
     """Return the modes that replace the current one; None keeps it."""
     if operator == "{":
         return [mode, _Mode.DEFAULT]
@@ -136,9 +140,7 @@ def _after_operator(operator: str, mode: _Mode, tag_ahead: bool) -> list[_Mode] 
         return [] if operator == ">" else None
     if operator == "}":
         return []
-    if operator == "</":
-        return [mode, _Mode.TAG_CLOSE]
-    return [mode, _Mode.TAG_OPEN] if operator == "<" and tag_ahead else None
+    return [mode, _Mode.TAG_CLOSE] if operator == "</" else None
 
 
 def _switch(modes: list[_Mode], replacement: list[_Mode] | None) -> None:

@@ -303,8 +303,8 @@ def test_stored_catalog_cannot_name_other_tables(small: Catalog, source: Client,
     for push_id, moved in (("new", "+ INTERVAL 1 HOUR"), ("old", "- INTERVAL 1 HOUR")):
         target.command(
             f"INSERT INTO {REGISTRY} SELECT now64(6) {moved} AS pushed_at, '{push_id}' AS push_id, "
-            "['secrets'] AS tables, replaceAll(catalog, 'events__1', 'secrets') AS catalog "
-            f"FROM {REGISTRY} WHERE push_id = '1' AND catalog != ''"
+            "['secrets'] AS tables, replaceAll(r.catalog, 'events__1', 'secrets') AS catalog "
+            f"FROM {REGISTRY} AS r WHERE r.push_id = '1' AND r.catalog != ''"
         )
     read = ServerTables(target).catalog()
     push(small, source=source, target=target, new_id=numbered("2"))

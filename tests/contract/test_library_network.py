@@ -33,8 +33,8 @@ DATABASES = ("library", "corpus")
 # Of each file the first case: its most usual parameters.
 FILES = {case[0]: case for case in reversed(LIBRARY.values())}
 
-# Every fifth query that has a result whose rows the query determines.
-SAMPLE = [case for case in CORPUS if isinstance(case.expect, Rows) and case.expect.rows is not None][::5]
+# Every tenth query that has a result whose rows the query determines.
+SAMPLE = [case for case in CORPUS if isinstance(case.expect, Rows) and case.expect.rows is not None][::10]
 
 Pair = tuple[Connection, Connection]
 

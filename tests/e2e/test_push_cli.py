@@ -63,7 +63,9 @@ def test_a_store_is_pushed_and_queried_on_the_server(folder: Path, dsn: str) -> 
 def test_a_terminal_shows_progress(folder: Path, dsn: str) -> None:
     """On a terminal the tables are told as they arrive, and the password is our own setting."""
     env = environment(folder, POSTHOG_EVENTS_PASSWORD=PASSWORD)
-    code, text = run_in_terminal(f"posthog-events local push --store store --dsn {dsn}", cwd=folder, env=env)
+    # a dumb terminal cannot redraw a line, so it gets no bar
+    line = f"TERM=xterm posthog-events local push --store store --dsn {dsn}"
+    code, text = run_in_terminal(line, cwd=folder, env=env)
 
     assert 0 == code
     assert "sessions: 0 rows" in text.partition("copied store")[0]
@@ -116,9 +118,9 @@ def test_ctrl_c_stops_a_push_and_leaves_nothing(folder: Path, front: ClickHouseF
     """SIGINT during a push: exit code 130, no traceback, and no table but the registry remains."""
     with Client.open(front.dsn) as client:
         client.command("CREATE DATABASE stopped")
+    there = dsn.removesuffix("default") + "stopped"
     process = subprocess.Popen(
-        [sys.executable, "-m", "posthog_events", "local", "push", "--store", "store"]
-        + ["--dsn", dsn.removesuffix("default") + "stopped"],
+        [sys.executable, "-m", "posthog_events", "local", "push", "--store", "store", "--dsn", there],
         cwd=folder,
         env=environment(folder, CLICKHOUSE_PASSWORD=PASSWORD),
         stdout=subprocess.PIPE,

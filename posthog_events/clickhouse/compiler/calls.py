@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from posthog_events.clickhouse.compiler.compare import CALL_OPERATORS
 from posthog_events.clickhouse.compiler.value import Sql
@@ -19,8 +20,10 @@ from posthog_events.clickhouse.functions.model import (
     render,
     return_type,
 )
+from posthog_events.clickhouse.functions.zones import TYPE_ARGUMENTS, ZONE_ARGUMENTS
 from posthog_events.clickhouse.quoting import string
 from posthog_events.clickhouse.sqltype import DATE, DATETIME, DATETIME64, DECIMAL, INTEGER, STRING, UNKNOWN, Kind
+from posthog_events.errors import UnknownColumnType
 from posthog_events.hogql import ast
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Calls"]
 
+_MOMENTS = {Kind.DATE, Kind.DATETIME, Kind.DATETIME64}
 _TEMPORAL_OR_NUMBER = {Kind.DATE, Kind.DATETIME, Kind.DATETIME64, Kind.INTEGER, Kind.FLOAT}
 _PLAIN_DATETIME = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?\Z")
 _FRACTIONAL_DATETIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,6}\Z")
@@ -36,6 +40,14 @@ _REDUCERS = {
     *("count", "countMap", "countMapState", "sum", "sumMap", "sumMapState", "min", "minMap", "minMapState"),
     *("max", "maxMap", "maxMapState", "avg", "avgState", "avgMap", "avgMapState", "median"),
     *("uniq", "uniqState", "uniqMap", "uniqMapState"),
+}
+
+
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.|'')*)'")
+_EXTRACTABLE = {
+    *(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64, 128, 256)),
+    *("Float32", "Float64", "Decimal", "Decimal32", "Decimal64", "Decimal128", "Bool", "String", "FixedString", "UUID"),
+    *("Date", "Date32", "DateTime", "DateTime64", "IPv4", "IPv6", "Array", "Tuple", "Map"),
 }
 
 
@@ -76,6 +88,7 @@ class Calls:
         if fault := check_arity(function, len(args_nodes), len(node.params or ())):
             raise self._context.error(fault, node)
         args, params = self._arguments(function, node, args_nodes)
+        self._check_zones(function.name, args, args_nodes)
         clock = self._fixed_clock(function.name, len(args))
         if clock is not None:
             return clock
@@ -105,6 +118,23 @@ class Calls:
             if not compiled.is_constant:
                 raise self._context.error(f"The parameters of {node.name}(...)(...) must be constants", param)
         return args, params
+
+    def _check_zones(self, name: str, args: Sequence[Sql], nodes: Sequence[ast.Expr]) -> None:
+        """Refuse a zone or a type that is computed, or that is none: ClickHouse would open a file for `file:PATH`."""
+        place = ZONE_ARGUMENTS.get(name)
+        if place is not None and place < len(args) and args[place].type.kind not in _MOMENTS:
+            zone = args[place].constant
+            if not isinstance(zone, str) or not _is_zone(zone):
+                raise self._context.error(
+                    f"The time zone of {name}(...) must be a constant IANA name such as 'Europe/Berlin'", nodes[place]
+                )
+        place = TYPE_ARGUMENTS.get(name)
+        if place is not None and place < len(args):
+            type_name = args[place].constant
+            if not isinstance(type_name, str) or not _is_type(type_name):
+                raise self._context.error(
+                    f"The type of {name}(...) must be a constant type name such as 'Nullable(Float64)'", nodes[place]
+                )
 
     def _plain(self, function: Function, args: Sequence[Sql], params: Sequence[Sql], node: ast.Call) -> Sql:
         texts = [arg.text for arg in args]
@@ -186,6 +216,30 @@ class Calls:
                 return Sql(f"toDateTime64({value.text}, 6, {zone})", DATETIME64)
             return Sql(f"parseDateTime64BestEffort({value.text}, 6, {zone})", DATETIME64)
         return Sql(f"parseDateTime64BestEffortOrNull({value.text}, 6, {zone})", DATETIME64.with_nullable(True))
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        return False
+    return True
+
+
+def _is_type(text: str) -> bool:
+    """Whether a text names a type of plain parts, and every text quoted in it is a zone."""
+    from posthog_events.frames.types import ColumnType, parse_type
+
+    def families(kind: ColumnType) -> Iterator[str]:
+        yield kind.family
+        for inner in kind.inner:
+            yield from families(inner)
+
+    try:
+        plain = set(families(parse_type(text))) <= _EXTRACTABLE
+    except UnknownColumnType:
+        return False
+    return plain and "AggregateFunction" not in text and all(map(_is_zone, _QUOTED.findall(text)))
 
 
 def _is_asterisk(node: ast.Node) -> bool:
