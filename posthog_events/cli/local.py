@@ -182,7 +182,7 @@ def push(directory: Path, dsn: str) -> None:
     """Copy a store to a ClickHouse server, where everybody can query it.
 
     Queries see the copy once it is complete. The copy before it is kept for queries that still run; older ones are
-    dropped. Keep the password out of the command line: it is taken from POSTHOG_EVENTS_PASSWORD or CLICKHOUSE_PASSWORD.
+    dropped. Keep the password out of the command line: it is taken from POSTHOG_EVENTS_PASSWORD.
 
     \b
     Example: posthog-events local push --store events --dsn clickhouse://me@warehouse/analytics

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +22,11 @@ def push_store(directory: Path, dsn: str) -> None:
 
     if not isinstance(parse_dsn(dsn), Server):
         raise click.UsageError("--dsn must be a server, such as clickhouse://me@warehouse/analytics.")
+    password = settings_from().password
     store = EventStore.open(directory)
     catalog = store.catalog()
     with (
-        Client.open(dsn, password=_password()) as target,
+        Client.open(dsn, password=password.value if password else None) as target,
         Client.open("chdb://memory") as source,
         _progress(store.manifest().rows) as progress,
     ):
@@ -37,12 +37,6 @@ def push_store(directory: Path, dsn: str) -> None:
     for name, rows in report.rows.items():
         click.echo(f"{name:<{width}}  {rows:,} rows")
     click.echo(f"copied {directory} to {target.dsn} as push {report.push_id}; query it with --dsn '{target.dsn}'")
-
-
-def _password() -> str | None:
-    """Return our own setting, or else what ClickHouse's programs take."""
-    ours = settings_from().password
-    return ours.value if ours else os.environ.get("CLICKHOUSE_PASSWORD")
 
 
 @contextmanager

@@ -95,7 +95,7 @@ class Client:
 
         Args:
             dsn: See `parse_dsn`.
-            password: Used when the DSN holds none; the caller reads CLICKHOUSE_PASSWORD.
+            password: Used when the DSN holds none; the caller reads POSTHOG_EVENTS_PASSWORD.
             max_memory_bytes: Limit of each query; MemoryExceeded beyond.
             max_execution_s: Limit of each query; QueryTimeout beyond.
 

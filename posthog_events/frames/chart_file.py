@@ -176,7 +176,7 @@ def _value_axis(alt: Any, column: pl.Series) -> Any:
     return alt.Axis(title=_name(column.name), format=form, tickCount=5, **_whole_ticks(column, zero=True))
 
 
-def _whole_ticks(column: pl.Series, *, zero: bool = False) -> dict[str, list[int]]:
+def _whole_ticks(column: pl.Series, *, zero: bool = False) -> dict[str, Any]:
     """Return the ticks of a few whole numbers, between which Vega would put halves."""
     values = column.drop_nulls().to_list() if column.dtype.is_integer() else []
     values += [0] if values and zero else []
@@ -288,7 +288,7 @@ def _lines(alt: Any, frame: pl.DataFrame, spec: ChartSpec) -> tuple[Any, str]:
     title = f"{_name(spec.x)} ({zone})" if zone else _name(spec.x)
     # `utc` shows the data's own wall clock, not that of whoever looks at the chart
     scale = alt.Scale(type="utc") if kind == "T" else alt.Scale(zero=False, nice=False)
-    whole = _whole_ticks(drawn[spec.x])
+    whole = {"format": "d", **_whole_ticks(drawn[spec.x])} if drawn.schema[spec.x].is_integer() else {}
     roles = {"label": spec.x, "text": spec.y} | ({"color": spec.color} if spec.color else {})
     encoding: dict[str, Any] = {
         "x": alt.X(

@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_store_is_pushed_and_queried_on_the_server(folder: Path, dsn: str) -> None:
     """The summary on stdout names tables, rows and the way to query them; the query answers as at home."""
-    pushed = run("local", "push", "--store", "store", "--dsn", dsn, cwd=folder, CLICKHOUSE_PASSWORD=PASSWORD)
+    pushed = run("local", "push", "--store", "store", "--dsn", dsn, cwd=folder, POSTHOG_EVENTS_PASSWORD=PASSWORD)
 
     assert (0, "") == (pushed.returncode, pushed.stderr)
     lines = pushed.stdout.splitlines()
@@ -122,7 +122,7 @@ def test_ctrl_c_stops_a_push_and_leaves_nothing(folder: Path, front: ClickHouseF
     process = subprocess.Popen(
         [sys.executable, "-m", "posthog_events", "local", "push", "--store", "store", "--dsn", there],
         cwd=folder,
-        env=environment(folder, CLICKHOUSE_PASSWORD=PASSWORD),
+        env=environment(folder, POSTHOG_EVENTS_PASSWORD=PASSWORD),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

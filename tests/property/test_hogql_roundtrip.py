@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from posthog_events.errors import HogQLSyntaxError, UnsupportedHogQL
 from posthog_events.hogql import ast
+from posthog_events.hogql.guard import parse_cost_ms
 from posthog_events.hogql.parser import Parser
 from posthog_events.hogql.printer import print_hogql
 from posthog_events.hogql.quoting import identifier, string
+from posthog_events.hogql.tokens import tokenize
 from posthog_events.queryfiles import library_dir, read_query_file, render
 from posthog_events.queryfiles.lint import _variants
 from tests.contract.corpus.loader import CASES
@@ -54,27 +56,30 @@ def parses(rule: Rule, text: str) -> bool:
 # -- texts that people wrote -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", sorted({case.hogql for case in CASES}))
+def marked(text: str, name: str | None = None) -> object:
+    """Return a test parameter; what takes the parser long belongs to the slow tests."""
+    return pytest.param(text, id=name, marks=[pytest.mark.slow] if parse_cost_ms(tokenize(text)) > 100 else [])
+
+
+def rendered(path: Path) -> str:
+    """Return a query file as HogQL, with sample values for its parameters."""
+    file = read_query_file(path)
+    return render(file, next(_variants(file.params)), clock=lambda: NOW, timezone="UTC").hogql
+
+
+@pytest.mark.parametrize("text", [marked(text) for text in sorted({case.hogql for case in CASES})])
 def test_corpus_queries_survive_printing(text: str) -> None:
     """Every query of the corpus means the same after printing; what is no HogQL has no print."""
     if parses("select", text):
         check("select", text)
 
 
-# the funnels take seconds to parse
-SHIPPED = [
-    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem.startswith("funnel") else [])
-    for path in sorted(library_dir("queries").glob("*.sql"))
-]
-
-
-@pytest.mark.parametrize("path", SHIPPED)
-def test_shipped_queries_survive_printing(path: Path) -> None:
-    """Every query file of the library, with sample values for its parameters, means the same after printing."""
-    file = read_query_file(path)
-    samples = next(_variants(file.params))
-
-    check("select", render(file, samples, clock=lambda: NOW, timezone="UTC").hogql)
+@pytest.mark.parametrize(
+    "text", [marked(rendered(path), path.stem) for path in sorted(library_dir("queries").glob("*.sql"))]
+)
+def test_shipped_queries_survive_printing(text: str) -> None:
+    """Every query file of the library means the same after printing."""
+    check("select", text)
 
 
 # -- texts from the grammar --------------------------------------------------------------------------------------
@@ -376,7 +381,7 @@ def test_expressions_survive_printing(text: str) -> None:
     check("expr", text)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(filled(CLAUSES, 2))
 def test_queries_survive_printing(text: str) -> None:
     """Every clause, join, set operation and CTE, with expressions inside: the print means the same."""
