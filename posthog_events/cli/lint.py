@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +14,6 @@ from posthog_events.cli.options import Target, engine_options
 
 if TYPE_CHECKING:
     from posthog_events.clickhouse.catalog import Catalog
-    from posthog_events.clickhouse.client import Client
     from posthog_events.config import Settings
     from posthog_events.queryfiles import Finding
     from posthog_events.result import Query
@@ -92,13 +91,10 @@ def _findings(files: Sequence[Path], settings: Settings) -> Iterator[Finding]:
 def _compiler(catalog: Catalog) -> Callable[[Query], None]:
     """Return what raises for a query that does not compile."""
     from posthog_events.clickhouse.compiler import CompileSettings
-    from posthog_events.clickhouse.engine import ClickHouseEngine
-
-    # compiling asks no client, so none is opened: that would load the whole engine
-    engine = ClickHouseEngine(cast("Client", None), catalog=lambda: catalog, dsn="", settings=CompileSettings())
+    from posthog_events.clickhouse.engine import compile_text
 
     def check(query: Query) -> None:
-        engine.compile(query)
+        compile_text(query, catalog=catalog, settings=CompileSettings())
 
     return check
 

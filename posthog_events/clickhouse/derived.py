@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from posthog_events.clickhouse.catalog import Column, PropertyKind, Table
+from posthog_events.clickhouse.json_text import canonical_text
 from posthog_events.clickhouse.quoting import identifier, string
 
 __all__ = ["BOUNCE_S", "groups", "person_distinct_ids", "persons", "property_text", "sessions"]
@@ -27,14 +28,10 @@ NO_TYPES: Types = MappingProxyType({})
 
 
 def property_text(key: str, promoted: Promoted, document: str = "properties") -> str:
-    """Return the SQL of a property's canonical text, Nullable(String).
-
-    Source: posthog/hogql/printer/base.py (untyped property read).
-    """
+    """Return the SQL of a property's canonical text, Nullable(String)."""
     if key in promoted:
         return identifier(promoted[key])
-    raw = f"JSONExtractRaw({document}, {string(key)})"
-    return f"replaceRegexpAll(nullIf(nullIf({raw}, ''), 'null'), '^\"|\"$', '')"
+    return canonical_text(document, [key])
 
 
 def persons(events: str, *, types: Types = NO_TYPES) -> Table:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from posthog_events.clickhouse.client import Client
 
-__all__ = ["ClickHouseEngine"]
+__all__ = ["ClickHouseEngine", "compile_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +77,8 @@ class ClickHouseEngine:
         Raises:
             HogQLError: As `run`.
         """
-        catalog = self.catalog()
-        now = self.clock() if self.clock else None
-        source = Source(query.hogql, str(query.path or query.name), query.first_line)
-        tree: ast.Node = parse_select(query.hogql, name=source.name, first_line=source.first_line)
-        tree = expand_filters(
-            tree, query.filters, now=now or datetime.now(UTC), timezone=catalog.timezone, source=source
-        )
-        tree = expand_variables(tree, query.variables, source=source)
-        tree = bind(tree, query.values, source=source)
-        assert isinstance(tree, ast.SelectQuery | ast.SelectSetQuery)
-        compiled = compile_query(tree, catalog=catalog, settings=replace(self.settings, now=now), source=source)
-        dropped = tuple(item.message for item in dropped_syntax(query.hogql))
-        return replace(compiled, warnings=(*dropped, *compiled.warnings))
+        settings = replace(self.settings, now=self.clock() if self.clock else None)
+        return compile_text(query, catalog=self.catalog(), settings=settings)
 
     def _judge(
         self, query: Query, compiled: Compiled, frame: pl.DataFrame, allow_truncated: bool
@@ -106,6 +95,24 @@ class ClickHouseEngine:
         if cut and not allow_truncated:
             raise TruncatedResult(rows=cap or 0, limit=cap or 0, query=query.name, clamped=clamped)
         return (frame.head(compiled.row_cap) if cut and compiled.row_cap is not None else frame), cut
+
+
+def compile_text(query: Query, *, catalog: Catalog, settings: CompileSettings) -> Compiled:
+    """Parse `query`, bind its values and compile it; asks no engine.
+
+    Raises:
+        HogQLError: The text does not parse, names something unknown, or cannot run on ClickHouse.
+    """
+    source = Source(query.hogql, str(query.path or query.name), query.first_line)
+    tree: ast.Node = parse_select(query.hogql, name=source.name, first_line=source.first_line)
+    now = settings.now or datetime.now(UTC)
+    tree = expand_filters(tree, query.filters, now=now, timezone=catalog.timezone, source=source)
+    tree = expand_variables(tree, query.variables, source=source)
+    tree = bind(tree, query.values, source=source)
+    assert isinstance(tree, ast.SelectQuery | ast.SelectSetQuery)
+    compiled = compile_query(tree, catalog=catalog, settings=settings, source=source)
+    dropped = tuple(item.message for item in dropped_syntax(query.hogql))
+    return replace(compiled, warnings=(*dropped, *compiled.warnings))
 
 
 def printable(sql: str, settings: Mapping[str, str | int]) -> str:

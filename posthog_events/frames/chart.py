@@ -14,7 +14,7 @@ from posthog_events.frames.chart_labels import is_rate
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ChartKind", "ChartSpec", "checked", "guess_chart"]
+__all__ = ["ChartKind", "ChartSpec", "choose_chart", "guess_chart"]
 
 ChartKind = Literal["bar", "line", "funnel", "heatmap"]
 
@@ -77,14 +77,14 @@ def guess_chart(frame: pl.DataFrame) -> ChartSpec | None:
     return None
 
 
-def checked(frame: pl.DataFrame, spec: ChartSpec | None) -> ChartSpec:
-    """Return `spec`, or the guessed one, once it is certain that the frame can be drawn so.
+def choose_chart(frame: pl.DataFrame, hint: ChartSpec | None) -> ChartSpec:
+    """Return `hint`, or the chart that the columns suggest, once it is certain that the frame can be drawn so.
 
     Raises:
         ConfigError: No chart suits, a column is missing or holds no numbers, there are no rows, or several rows would
             be drawn in one place.
     """
-    spec = spec or guess_chart(frame)
+    spec = hint or guess_chart(frame)
     if spec is None:
         raise ConfigError(
             f"the columns {', '.join(frame.columns)} make no chart; one needs a number beside a time or a category"
@@ -108,4 +108,4 @@ def checked(frame: pl.DataFrame, spec: ChartSpec | None) -> ChartSpec:
 
 
 def _repeats(frame: pl.DataFrame, *columns: str | None) -> bool:
-    return bool(frame.select(name for name in columns if name is not None).is_duplicated().any())
+    return bool(frame.select({name for name in columns if name is not None}).is_duplicated().any())

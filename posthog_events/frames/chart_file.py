@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from posthog_events.errors import ConfigError, MissingExtra
 from posthog_events.frames.cells import neutralise
-from posthog_events.frames.chart import ChartSpec, checked
+from posthog_events.frames.chart import ChartSpec, choose_chart
 from posthog_events.frames.chart_labels import (
     axis_texts,
     finite_numbers,
@@ -100,7 +100,7 @@ def chart_json(frame: pl.DataFrame, spec: ChartSpec | None = None, *, title: str
         import altair as alt
     except ImportError as exc:
         raise MissingExtra("Drawing chart files", "reports") from exc
-    spec = checked(frame, spec)
+    spec = choose_chart(frame, spec)
     draw = {"bar": _bars, "line": _lines, "funnel": _funnel, "heatmap": _heatmap}[spec.kind]
     chart, note = draw(alt, frame, spec)
     header = alt.TitleParams(neutralise(title) or _name(spec.value), subtitle=note, subtitleColor=_FAINT)

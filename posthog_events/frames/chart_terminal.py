@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from posthog_events.frames.cells import neutralise
-from posthog_events.frames.chart import ChartSpec, checked
+from posthog_events.frames.chart import ChartSpec, choose_chart
 from posthog_events.frames.chart_labels import axis_texts, finite_numbers, funnel_shares, left_out, value_texts
 from posthog_events.frames.display import SERIES, fitted, screen, screen_text
 
@@ -44,7 +44,7 @@ def render_chart(
 
     from posthog_events.frames.chart_lines import draw_lines
 
-    spec = checked(frame, spec)
+    spec = choose_chart(frame, spec)
     match spec.kind:
         case "bar":
             lines = _bars(frame, spec, width)

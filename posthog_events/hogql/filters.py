@@ -14,6 +14,7 @@ from posthog_events.hogql import ast
 from posthog_events.hogql.parser import parse_expr
 from posthog_events.hogql.placeholders import chain_of
 from posthog_events.hogql.source import Source
+from posthog_events.hogql.tree import transform
 from posthog_events.hogql.when import resolve_when
 
 __all__ = ["expand_filters"]
@@ -48,7 +49,7 @@ def expand_filters(tree: N, filters: Mapping[str, Any] | None, *, now: datetime,
         # children come first, so what is left of `{filters}` in a SELECT is its own
         return expansion.in_select(node) if isinstance(node, ast.SelectQuery) else node
 
-    return ast.transform(tree, change)
+    return transform(tree, change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class _Expansion:
                 return _ALWAYS
             return node
 
-        return ast.transform(select, change)
+        return transform(select, change)
 
     def _placeholder(self, chain: tuple[str | int, ...], node: ast.Node, tables: Sequence[str]) -> ast.Node:
         key = _BOUNDS.get(chain)
@@ -133,7 +134,7 @@ class _Expansion:
         if kind == "hogql":
             expr = parse_expr(str(item.get("key") or ""), name="the HogQL filter")
             # its spans point into its own text, not into the query's
-            return ast.transform(expr, lambda part: replace(part, span=None))
+            return transform(expr, lambda part: replace(part, span=None))
         if kind == "cohort":
             op = "not in cohort" if item.get("operator") == "not_in" else "in cohort"
             return ast.CompareOperation(

@@ -22,6 +22,7 @@ from posthog_events.hogql.guard import check_size
 from posthog_events.hogql.hints import Diagnosis, explain_syntax, explain_unsupported
 from posthog_events.hogql.loader import Grammar, load_grammar
 from posthog_events.hogql.tokens import Token
+from posthog_events.hogql.tree import from_json
 
 __all__ = ["CACHE_VARIABLE", "Parser", "parse_expr", "parse_select"]
 
@@ -93,12 +94,12 @@ class Parser:
         if disk and (stored := disk.get(rule, text)):
             # an entry that holds something else than a tree is parsed and written anew
             with contextlib.suppress(LookupError, TypeError, ValueError):
-                return ast.from_json(stored)
+                return from_json(stored)
         tokens = check_size(text)
         tree = _decoded(grammar.parse_select_json(text) if rule == "select" else grammar.parse_expr_json(text))
         if tree.get("error"):
             raise _error(tree, text, tokens)
-        node = ast.from_json(tree)
+        node = from_json(tree)
         if disk:
             disk.put(rule, text, tree)
         return node

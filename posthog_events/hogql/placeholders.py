@@ -15,6 +15,7 @@ from posthog_events.errors import HogQLError, UnresolvedName
 from posthog_events.hogql import ast
 from posthog_events.hogql.printer import print_hogql
 from posthog_events.hogql.source import Source
+from posthog_events.hogql.tree import transform
 from posthog_events.result import Value
 
 __all__ = ["bind", "chain_of", "expand_variables"]
@@ -44,7 +45,7 @@ def bind(tree: N, values: Mapping[str, Value], *, source: Source) -> N:
             raise source.error(UnresolvedName, f"Unresolved placeholder: {print_hogql(node)}.{given}", node)
         return _constant(values[str(chain[0])], str(chain[0]), node, source)
 
-    return ast.transform(tree, change)
+    return transform(tree, change)
 
 
 def expand_variables(tree: N, variables: Mapping[str, Value], *, source: Source) -> N:
@@ -63,7 +64,7 @@ def expand_variables(tree: N, variables: Mapping[str, Value], *, source: Source)
             raise source.error(UnresolvedName, f"Variable {name} is missing from query", node)
         return _constant(variables[name], f"variables.{name}", node, source)
 
-    return ast.transform(tree, change)
+    return transform(tree, change)
 
 
 def _constant(value: Value, name: str, node: ast.Node, source: Source) -> ast.Expr:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 from posthog_events.hogql import ast
 from posthog_events.hogql.queryprinter import QueryPrinter
@@ -352,4 +353,6 @@ def _literal(value: Any) -> str:
         return f"toDateTime64('{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')"
     if isinstance(value, date):
         return f"toDate('{value.isoformat()}')"
+    if isinstance(value, UUID):
+        return f"toUUID('{value}')"
     return str(value)

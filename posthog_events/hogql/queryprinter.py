@@ -105,9 +105,9 @@ class QueryPrinter:
             text += f" OFFSET {self._operand(node.offset)}"
         return text
 
-    def _branch(self, node: ast.SelectQuery | ast.SelectSetQuery) -> str:
-        """Parentheses keep each branch's tail its own."""
-        return f"({self.query(node)})"
+    def _branch(self, node: ast.SelectQuery | ast.SelectSetQuery | ast.Placeholder) -> str:
+        """Parentheses keep each branch's tail its own; a placeholder takes none."""
+        return self._print(node) if isinstance(node, ast.Placeholder) else f"({self.query(node)})"
 
     def _join(self, join: ast.JoinExpr) -> str:
         parts = [self._table(join)]
@@ -169,6 +169,8 @@ class QueryPrinter:
                 text += f" ON {self._print(expr)}"
         return text
 
-    def _ratio(self, ratio: ast.RatioExpr) -> str:
+    def _ratio(self, ratio: ast.RatioExpr | ast.Placeholder) -> str:
+        if isinstance(ratio, ast.Placeholder):
+            return self._print(ratio)
         left = self._print(ratio.left)
         return f"{left} / {self._print(ratio.right)}" if ratio.right is not None else left

@@ -20,6 +20,7 @@ import re
 
 from posthog_events.errors import Fault, HogQLError, ParameterError
 from posthog_events.hogql import ast
+from posthog_events.hogql.tree import walk
 from posthog_events.queryfiles.model import Condition
 
 __all__ = ["condition_text", "is_aggregate", "parse_condition"]
@@ -84,7 +85,7 @@ def parse_condition(text: str) -> Condition:
     except HogQLError as error:
         column = f" at column {error.column}" if error.column else ""
         raise ParameterError([Fault(f"{_short(text)} is not a HogQL expression{column}: {error.message}")]) from error
-    refused = [(node, reason) for node in ast.walk(expr) if (reason := _refusal(node))]
+    refused = [(node, reason) for node in walk(expr) if (reason := _refusal(node))]
     if refused:
         # what is no expression (a join, a frame) is inside something that is refused by its own name
         reasons = sorted({reason for node, reason in refused if isinstance(node, ast.Expr)})

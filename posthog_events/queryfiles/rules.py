@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from posthog_events.hogql import ast
+from posthog_events.hogql.tree import walk
 from posthog_events.limits import NO_LIMIT_ROWS
 from posthog_events.queryfiles.conditions import is_aggregate
 from posthog_events.result import Query
@@ -63,7 +64,7 @@ def problems(
     """
     yield from _limits(tree)
     yield from _returns(tree, query)
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, (ast.SelectQuery, ast.SelectSetQuery)) and node.offset is not None:
             yield _at(
                 node.offset, "offset", "PostHog refuses OFFSET (and LIMIT a, b) for API keys; page by a key instead"
@@ -101,7 +102,7 @@ def _one_row(select: ast.SelectQuery) -> bool:
     if select.select_from is None and not select.array_join_list:
         return True
     return select.group_by is None and all(
-        any(isinstance(node, ast.Call) and is_aggregate(node.name) for node in ast.walk(item)) for item in select.select
+        any(isinstance(node, ast.Call) and is_aggregate(node.name) for node in walk(item)) for item in select.select
     )
 
 
@@ -114,7 +115,7 @@ def _time_bound(select: ast.SelectQuery) -> Iterator[Problem]:
             constraints.append(join.constraint.expr)
         join = join.next_join
     conditions = [part for part in (select.where, select.prewhere, *constraints) if part is not None]
-    if events and not any(_bounds_time(node) for condition in conditions for node in ast.walk(condition)):
+    if events and not any(_bounds_time(node) for condition in conditions for node in walk(condition)):
         yield _at(events.table or events, "time-bound", "`events` is read from its beginning: compare `timestamp`")
 
 
@@ -124,7 +125,7 @@ def _bounds_time(node: ast.Node) -> bool:
     if isinstance(node, (ast.CompareOperation, ast.BetweenExpr)) or (
         isinstance(node, ast.Call) and node.name in _COMPARING_CALLS
     ):
-        return any(isinstance(part, ast.Field) and part.chain[-1] == "timestamp" for part in ast.walk(node))
+        return any(isinstance(part, ast.Field) and part.chain[-1] == "timestamp" for part in walk(node))
     return False
 
 
@@ -138,7 +139,7 @@ def _unread_values(tree: ast.Node, query: Query) -> Iterator[Problem]:
     """In `f'{name}'` braces read a column, and a value of that name is lost."""
     read = {
         str(node.expr.chain[0])
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.Placeholder) and isinstance(node.expr, ast.Field)
     }
     for name in query.values.keys() - read:

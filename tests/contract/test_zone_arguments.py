@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import chdb
 import pytest
 
-from posthog_events.clickhouse.client import Client
 from posthog_events.clickhouse.functions import Role, render
 from posthog_events.clickhouse.functions.lookup import FUNCTIONS
 from posthog_events.clickhouse.functions.zones import TYPE_ARGUMENTS, ZONE_ARGUMENTS
-from posthog_events.errors import EngineError
 from tests.helpers.function_examples import examples
 
 ZONE = "'file:posthog-events-probe'"
@@ -19,11 +18,30 @@ OPENED = "Cannot load time zone file:posthog-events-probe"
 MOMENT, TEXT = "toDateTime('2024-01-02 03:04:05', 'UTC')", "'2024-01-02 03:04:05'"
 
 
+class Engine:
+    """The bare engine: thousands of calls, each of which may fail."""
+
+    def __init__(self) -> None:
+        self._connection = chdb.connect(":memory:")
+
+    def opens_the_zone(self, sql: str) -> bool:
+        """Whether ClickHouse tries to open the file of the zone."""
+        try:
+            self._connection.query(f"DESCRIBE ({sql})")
+        except RuntimeError as error:
+            return OPENED in str(error)
+        return False
+
+    def close(self) -> None:
+        self._connection.close()
+
+
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    """An embedded engine."""
-    with Client.open("chdb://memory") as client:
-        yield client
+def engine() -> Iterator[Engine]:
+    """Embedded ClickHouse, without our client around it."""
+    engine = Engine()
+    yield engine
+    engine.close()
 
 
 def attempts(*, thorough: bool) -> Iterator[tuple[str, int, int, str]]:
@@ -44,23 +62,19 @@ def attempts(*, thorough: bool) -> Iterator[tuple[str, int, int, str]]:
 
 
 @pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_every_place_that_opens_a_zone_is_checked(client: Client, thorough: bool) -> None:
+def test_every_place_that_opens_a_zone_is_checked(engine: Engine, thorough: bool) -> None:
     """Where ClickHouse tries to open the file of a zone, the compiler demands a constant IANA zone or a known type."""
     unchecked = set()
     for name, place, size, sql in attempts(thorough=thorough):
         checked = {ZONE_ARGUMENTS.get(name), TYPE_ARGUMENTS.get(name)}
         if place in checked or (-1 in checked and place == size - 1):
             continue
-        try:
-            client.describe(sql)
-        except EngineError as error:
-            if OPENED in str(error):
-                unchecked.add((name, place))
+        if engine.opens_the_zone(sql):
+            unchecked.add((name, place))
 
     assert set() == unchecked
 
 
-def test_the_probe_is_noticed(client: Client) -> None:
+def test_the_probe_is_noticed(engine: Engine) -> None:
     """A place that is known to take a zone does try to open the file, so that the test above can fail."""
-    with pytest.raises(EngineError, match=OPENED):
-        client.describe(f"SELECT toTimeZone({MOMENT}, {ZONE}) AS x")
+    assert engine.opens_the_zone(f"SELECT toTimeZone({MOMENT}, {ZONE}) AS x")

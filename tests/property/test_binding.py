@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
-from posthog_events.hogql.parser import parse_select
 
 from posthog_events.errors import PostHogEventsError, QueryFileError
 from posthog_events.hogql import ast
+from posthog_events.hogql.parser import parse_select
+from posthog_events.hogql.tree import walk
 from posthog_events.queryfiles import QueryFile, parse_query_file, render
 from posthog_events.queryfiles.environment import REFUSED_FILTERS
 from posthog_events.result import Query
@@ -172,7 +173,7 @@ def check_one_node(body: str, given_value: object, benign_value: object, kinds: 
     assert isinstance(alias, ast.Alias)
 
     assert with_select(benign, alias.expr) == tree
-    assert all(isinstance(node, kinds) for node in ast.walk(alias.expr))
+    assert all(isinstance(node, kinds) for node in walk(alias.expr))
 
 
 @settings(max_examples=300, deadline=None)

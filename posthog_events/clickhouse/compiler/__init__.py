@@ -56,6 +56,8 @@ def _with_limits(
     limits = context.settings.row_limits
     if isinstance(node, ast.SelectSetQuery):
         return _set_with_limits(node, context)
+    if not isinstance(node, ast.SelectQuery):
+        return node, None, False, []  # a value bound where a query should stand; refused when it is compiled
     if node.limit is None:
         if limits.default is None or node.limit_percent:
             return node, None, False, []

@@ -7,21 +7,15 @@ from dataclasses import replace
 
 from posthog_events.clickhouse.catalog import PropertyKind
 from posthog_events.clickhouse.compiler.value import JsonText, Sql
+from posthog_events.clickhouse.json_text import canonical_text, json_path
 from posthog_events.clickhouse.quoting import string
 from posthog_events.clickhouse.sqltype import BOOLEAN, DATETIME64, FLOAT, STRING
 
-__all__ = ["canonical_text", "read_property"]
-
-
-def canonical_text(document: str, path: tuple[str | int, ...]) -> str:
-    """Return PostHog's untyped read of `path`: JSON text, '' and null as NULL, outer quotes trimmed, escapes kept."""
-    keys = ", ".join(string(key) if isinstance(key, str) else str(key) for key in path)
-    return f"replaceRegexpAll(nullIf(nullIf(JSONExtractRaw({document}, {keys}), ''), 'null'), '^\"|\"$', '')"
+__all__ = ["read_property"]
 
 
 def _decoded_text(document: str, path: tuple[str | int, ...]) -> str:
-    keys = ", ".join(string(key) if isinstance(key, str) else str(key) for key in path)
-    return f"JSONExtract({document}, {keys}, 'Nullable(String)')"
+    return f"JSONExtract({document}, {json_path(path)}, 'Nullable(String)')"
 
 
 def read_property(source: JsonText, key: str | int, *, timezone: str, decode_escapes: bool) -> Sql:

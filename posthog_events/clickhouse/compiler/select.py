@@ -131,6 +131,8 @@ def _with_ctes(
 ) -> ast.SelectQuery | ast.SelectSetQuery:
     if isinstance(node, ast.SelectSetQuery):
         return replace(node, initial_select_query=_with_ctes(ctes, node.initial_select_query))
+    if not isinstance(node, ast.SelectQuery):
+        return node  # a value bound where a query should stand; refused when it is compiled
     own = {cte.name for cte in node.ctes or ()}
     return replace(node, ctes=(*(cte for cte in ctes if cte.name not in own), *(node.ctes or ())))
 

@@ -49,6 +49,7 @@ def test_value_given_twice_is_a_list() -> None:
         (["query", "run", "funnel", "-p", "steps"], "'steps' is not NAME=VALUE, such as since=-7d"),
         (["query", "run", "funnel", "-p", "=1"], "'=1' is not NAME=VALUE"),
         (["query", "run", "funnel", "--dsn", "chdb://./a", "--store", "a"], "--dsn and --store both say where"),
+        (["query", "run", "--chart", "funnel"], "'funnel' is no chart file (.png, .svg, .html)"),
         (["query", "run", "funnel", "--rows", "0"], "0 is not in the range x>=1"),
         (["query", "run", "funnel", "--format", "xlsx"], "'xlsx' is not one of"),
     ],

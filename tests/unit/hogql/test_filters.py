@@ -14,6 +14,7 @@ from posthog_events.hogql.filters import expand_filters
 from posthog_events.hogql.parser import parse_select
 from posthog_events.hogql.placeholders import bind
 from posthog_events.hogql.source import Source
+from posthog_events.hogql.tree import transform, walk
 
 NOW = datetime(2026, 8, 31, 12, tzinfo=UTC)
 TEXT = "SELECT count() FROM events WHERE {filters}"
@@ -104,7 +105,7 @@ def in_utc(tree: ast.Node) -> ast.Node:
             return ast.Constant(value=datetime.fromisoformat(node.value.isoformat()))
         return node
 
-    return ast.transform(tree, change)
+    return transform(tree, change)
 
 
 @pytest.mark.parametrize(
@@ -296,4 +297,4 @@ def test_hogql_filter_has_no_place_in_the_query() -> None:
 
     assert isinstance(tree, ast.SelectQuery)
     assert tree.where is not None
-    assert [None, None, None] == [node.span for node in ast.walk(tree.where)]
+    assert [None, None, None] == [node.span for node in walk(tree.where)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from uuid import UUID
 
 import pytest
 
@@ -21,6 +22,7 @@ from posthog_events.hogql.printer import print_column_name, print_hogql
         ("TRUE", "true"),
         ("event", "event"),
         ("date", "date"),
+        ("max(order)", "max(order)"),
         ("properties.$browser", "properties.$browser"),
         ("properties.`two words`", "properties.`two words`"),
         ("*", "*"),
@@ -86,6 +88,7 @@ def test_alias_is_not_part_of_the_name_of_its_expression() -> None:
         (float("-inf"), "-Infinity"),
         (float("nan"), "NaN"),
         (1e22, "1e+22"),
+        (UUID("0190a0e0-0000-7000-8000-000000000001"), "toUUID('0190a0e0-0000-7000-8000-000000000001')"),
         (2**70, "1180591620717411303424"),
     ],
 )
