@@ -42,8 +42,8 @@ HEAVY = {
     "ruamel",
     "vl_convert",
 }
-# These are themselves imported inside the functions that need them: frames are made of polars, and a subclass of Jinja's
-# sandbox cannot be written without Jinja.
+# These are themselves imported inside the functions that need them: frames are made of polars, and a subclass of
+# Jinja's sandbox cannot be written without Jinja.
 MAY_IMPORT = {"frames": {"polars"}, "queryfiles/environment.py": {"jinja2"}, "queryfiles/template.py": {"jinja2"}}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_library" not in path.parts)

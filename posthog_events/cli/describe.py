@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
@@ -39,9 +40,11 @@ def _lines(file: QueryFile, width: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Keep the author's lines, and wrap those that are too long."""
-    for line in text.strip().split("\n"):
-        yield from textwrap.wrap(line, width) or [""]
+    """Fill each paragraph anew; the lines in a header are as long as its author's editor was wide."""
+    for number, paragraph in enumerate(re.split(r"\n\s*\n", text.strip())):
+        if number:
+            yield ""
+        yield from textwrap.wrap(paragraph, width)
 
 
 def _columns(rows: list[tuple[str, ...]]) -> Iterator[str]:

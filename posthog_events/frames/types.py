@@ -248,7 +248,7 @@ class _Parser:
             strings.append(self._take("string").value)
             if self._accept("="):
                 numbers.append(self._number())
-        elif token.value.isdigit():
+        elif token.kind == "word" and token.value.isdigit():
             numbers.append(self._number())
         elif token.kind == "name" or self._peek(1).kind in ("word", "name"):
             self._at += 1

@@ -30,6 +30,19 @@ def test_demo_prints_a_command_for_each_question(demo: tuple[Path, str]) -> None
     assert all(step.question in text for step in STEPS)
 
 
+def test_each_answer_has_a_chart(demo: tuple[Path, str]) -> None:
+    """Below each table stands the chart of its query file: three of bars, a funnel, and a grid in between."""
+    _, text = demo
+
+    answers = re.split(r"^\$ posthog-events query run .+$", text, flags=re.MULTILINE)[1:]
+    charts = [re.split(r"^\d+ (?:of \d+ )?rows.*\n\n", answer, maxsplit=1, flags=re.MULTILINE)[1] for answer in answers]
+    titles = ["Signups by referrer", "Funnel", "Retention", "Feature adoption by plan", "Revenue"]
+    assert titles == [chart.splitlines()[0] for chart in charts]
+    assert all("█" in chart for chart in charts)
+    assert "of the step before" in charts[1]
+    assert ["cohort", "0", "1", "2", "3", "4", "5"] == charts[2].splitlines()[1].split()
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_printed_command_gives_the_same_rows_again(demo: tuple[Path, str], number: int) -> None:
     """A command copied from the demo runs as it stands, and answers with what the demo showed."""

@@ -122,6 +122,7 @@ TYPED_VALUES = (
         {"x": 1, "y z": date(2024, 1, 1)},
         pl.Struct({"x": pl.Int8, "y z": pl.Date}),
     ),
+    _cast("(1, 2)", "Tuple(`1` UInt8, `2` UInt8)", {"1": 1, "2": 2}, pl.Struct({"1": pl.UInt8, "2": pl.UInt8})),
     TypedValue(
         "[tuple(1, toDateTime(60))]",
         "Array(Tuple(UInt8, DateTime))",

@@ -168,9 +168,11 @@ class FromClause:
             conditions.append(f"less(cityHash64(distinct_id), {high})")
         return " AND ".join(conditions) or None
 
-    def _ratio(self, ratio: ast.RatioExpr) -> Fraction:
-        values = [part.value for part in (ratio.left, ratio.right) if part is not None]
-        if not all(isinstance(value, int | float) for value in values):
+    def _ratio(self, ratio: ast.RatioExpr | ast.Constant) -> Fraction:
+        # a bound `{share}` stands in the place of the ratio itself
+        constants = (ratio,) if isinstance(ratio, ast.Constant) else (ratio.left, ratio.right)
+        values = [part.value for part in constants if isinstance(part, ast.Constant)]
+        if not values or any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
             raise self.context.error("SAMPLE takes numbers", ratio)
         # through text, so that 0.1 is a tenth and not the nearest binary fraction
         parts = [Fraction(repr(value)) for value in values]

@@ -13,7 +13,7 @@ from posthog_events.clickhouse.compiler.scope import Cte, Scope, check_identifie
 from posthog_events.clickhouse.compiler.value import Sql
 from posthog_events.clickhouse.compiler.windows import window_text
 from posthog_events.clickhouse.quoting import identifier
-from posthog_events.clickhouse.sqltype import INTEGER, common_type
+from posthog_events.clickhouse.sqltype import INTEGER, TUPLE, common_type
 from posthog_events.hogql import ast
 from posthog_events.hogql.printer import print_column_name
 
@@ -56,7 +56,7 @@ class SubqueryCompiler:
         compiled = self.query(node, scope.ctes)
         types = [column.type for column in compiled.columns.values()]
         # a scalar subquery without rows is NULL
-        return Sql(f"({compiled.sql})", types[0].with_nullable(True) if len(types) == 1 else INTEGER)
+        return Sql(f"({compiled.sql})", types[0].with_nullable(True) if len(types) == 1 else TUPLE)
 
     def in_cohort(self, expressions: Expressions, node: ast.CompareOperation) -> Sql:
         """Compile `x IN COHORT id-or-name` from the membership tables. Source: posthog/hogql/functions/cohort.py."""

@@ -1,10 +1,10 @@
 """Conditions: the one kind of value that is an expression."""
 
 import pytest
-from posthog_events.hogql.parser import parse_expr
 
 from posthog_events.errors import ParameterError
 from posthog_events.hogql import ast
+from posthog_events.hogql.parser import parse_expr
 from posthog_events.queryfiles.conditions import condition_text, is_aggregate, parse_condition
 
 

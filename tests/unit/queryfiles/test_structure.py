@@ -1,10 +1,10 @@
 """Names that become structure: checked, quoted, or refused."""
 
 import pytest
-from posthog_events.hogql.parser import parse_expr
 
 from posthog_events.errors import ParameterError
 from posthog_events.hogql import ast
+from posthog_events.hogql.parser import parse_expr
 from posthog_events.queryfiles.structure import column_text, identifier, property_chain, property_text, unit_name
 
 

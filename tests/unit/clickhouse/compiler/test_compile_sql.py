@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from posthog_events.hogql.parser import parse_select
-from posthog_events.hogql.source import Source
 
 from posthog_events.clickhouse.catalog import PersonMode
 from posthog_events.clickhouse.compiler import Compiled, CompileSettings, compile_query
 from posthog_events.errors import HogQLError, UnresolvedName, UnsupportedHogQL
+from posthog_events.hogql.parser import parse_select
+from posthog_events.hogql.source import Source
 from posthog_events.limits import POSTHOG_ROWS, UNLIMITED_ROWS
 from tests.helpers.catalogs import catalog
 
