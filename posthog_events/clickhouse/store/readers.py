@@ -19,10 +19,10 @@ from posthog_events.errors import ImportFailed
 
 __all__ = ["CHUNK_BYTES", "LINE", "Part", "Reject", "document_rows", "read_parts"]
 
-CHUNK_BYTES = 128 << 20
+CHUNK_BYTES = 96 << 20
 """Text of one part. Large enough for full row groups of ordinary events, small enough for two in memory."""
 
-CHUNK_ROWS = 131_072
+CHUNK_ROWS = 98_304
 MAX_DOCUMENT = 1 << 30
 LINE = "__line"
 """The column of a tabular part that holds the line of each row."""

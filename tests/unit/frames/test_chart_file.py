@@ -54,6 +54,15 @@ def test_steps_are_in_order_with_their_conversion(tmp_path: Path) -> None:
     assert "12.5% of all, 25% of the step before" in texts
 
 
+def test_tenth_step_comes_last(tmp_path: Path) -> None:
+    """Steps are in the order of the rows, not of their labels."""
+    steps = [f"{n}. step" for n in range(1, 12)]
+    frame = pl.DataFrame({"step": range(1, 12), "name": ["step"] * 11, "people": range(11, 0, -1)})
+    save_chart(frame, tmp_path / "chart.svg")
+
+    assert [text for text in svg_texts(tmp_path / "chart.svg") if text.endswith(". step")] == steps
+
+
 def test_bars_carry_their_numbers_in_the_order_of_the_rows(tmp_path: Path) -> None:
     """Categories are not sorted; a missing one has a sign of its own."""
     save_chart(BARS, tmp_path / "chart.svg")
