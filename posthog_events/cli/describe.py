@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
@@ -39,12 +38,19 @@ def _lines(file: QueryFile, width: int) -> Iterator[str]:
     yield file.body.strip("\n")
 
 
+_WRAPPED_AT = 80
+"""A line of a header at least as long as this was broken by its author's editor; a shorter one ends what it says."""
+
+
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Fill each paragraph anew; the lines in a header are as long as its author's editor was wide."""
-    for number, paragraph in enumerate(re.split(r"\n\s*\n", text.strip())):
-        if number:
-            yield ""
-        yield from textwrap.wrap(paragraph, width)
+    """Fill lines anew where the author's editor broke them, and keep the author's own breaks."""
+    joined = ""
+    for line in text.strip().split("\n"):
+        joined = f"{joined} {line}" if joined else line
+        if len(line) < _WRAPPED_AT:
+            yield from textwrap.wrap(joined, width) or [""]
+            joined = ""
+    yield from textwrap.wrap(joined, width)
 
 
 def _columns(rows: list[tuple[str, ...]]) -> Iterator[str]:
