@@ -53,11 +53,15 @@ _NOT_BEFORE_PARENTHESIS = frozenset(
 )
 
 # How tightly each kind of expression binds, by the order of alternatives in PostHog's grammar (HogQLParser.g4).
-_ATOM, _ACCESS, _UNARY, _MULTIPLY, _ADD, _COMPARE, _IS_NULL, _NOT, _AND, _OR, _LOOSE = range(20, 9, -1)
+_ATOM, _ACCESS, _UNARY, _MULTIPLY, _ADD, _COMPARE, _IS_NULL, _BETWEEN, _NOT, _AND, _OR, _LOOSE = range(20, 8, -1)
 _LEVELS: Mapping[type[ast.Node], int] = {
     **dict.fromkeys((ast.Field, ast.Placeholder, ast.Array, ast.Tuple, ast.Call, ast.Dict, ast.ColumnsExpr), _ATOM),
     **dict.fromkeys((ast.TypeCast, ast.TryCast, ast.PositionalRef, ast.SelectQuery, ast.SelectSetQuery), _ATOM),
-    **dict.fromkeys((ast.ArrayAccess, ast.ArraySlice, ast.TupleAccess), _ACCESS),
+    **dict.fromkeys((ast.ArrayAccess, ast.ArraySlice, ast.TupleAccess, ast.ExprCall), _ACCESS),
+    # these need no parentheses after NOT, and must have none: `NOT (x)` is a call of not()
+    **dict.fromkeys((ast.WindowFunction, ast.HogQLXTag), _UNARY),
+    ast.IsDistinctFrom: _BETWEEN,
+    ast.BetweenExpr: _BETWEEN,
     ast.Not: _NOT,
     ast.And: _AND,
     ast.Or: _OR,
@@ -150,7 +154,25 @@ class _Printer:
         return self._joined("OR", node.exprs, _OR)
 
     def _Not(self, node: ast.Not) -> str:
-        return f"NOT {self.operand(node.expr, _NOT)}"
+        if isinstance(node.expr, ast.Lambda) and len(node.expr.args) == 1:
+            return f"NOT {self.name(node.expr.args[0])} -> {self.print(node.expr.expr)}"
+        text = self.operand(node.expr, _NOT)
+        return f"NOT {self._unwrapped(node.expr) if text.startswith('(') else text}"
+
+    def _unwrapped(self, node: ast.Node) -> str:
+        """Print without the parentheses at the very start, because `NOT (x)` is a call of not().
+
+        They are not needed there: what the parser reads after NOT begins with them only for `NOT a IS NULL + b` and
+        the like, where IS NULL ends by itself.
+        """
+        text = self.print(node)
+        first = next((getattr(node, name) for name in ("left", "expr", "array", "tuple") if hasattr(node, name)), None)
+        if first is None or not text.startswith("("):
+            return text
+        printed = self.print(first)
+        return self._unwrapped(first) + text.removeprefix(
+            f"({printed})" if text.startswith(f"({printed})") else printed
+        )
 
     def _infix(self, op: str, left: ast.Expr, right: ast.Expr, level: int) -> str:
         """Operators of one level associate to the left."""
@@ -211,7 +233,12 @@ class _Printer:
         return identifier(name, keywords=name.lower() in _NOT_BEFORE_PARENTHESIS)
 
     def _ExprCall(self, node: ast.ExprCall) -> str:
-        return f"{self.operand(node.expr)}({self.all(node.args)})"
+        text = self.operand(node.expr, _ACCESS)
+        # name(...) and name(...)(...) are calls, without and with parameters
+        plain_call = isinstance(node.expr, ast.Call) and node.expr.params is None
+        if plain_call or (isinstance(node.expr, ast.Field) and len(node.expr.chain) == 1):
+            text = f"({text})"
+        return f"{text}({self.all(node.args)})"
 
     def _NamedArgument(self, node: ast.NamedArgument) -> str:
         return f"{self.name(node.name)} := {self.print(node.value)}"
@@ -251,7 +278,9 @@ class _Printer:
     def _WindowFrameExpr(self, node: ast.WindowFrameExpr) -> str:
         if node.frame_type == "CURRENT ROW":
             return "CURRENT ROW"
-        return f"{'UNBOUNDED' if node.frame_value is None else node.frame_value} {node.frame_type}"
+        value = node.frame_value
+        rows = "UNBOUNDED" if value is None else self.print(value) if isinstance(value, ast.Node) else str(value)
+        return f"{rows} {node.frame_type}"
 
     def _HogQLXTag(self, node: ast.HogQLXTag) -> str:
         tag, inside = f"<{node.kind}", ""

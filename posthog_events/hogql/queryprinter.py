@@ -47,11 +47,11 @@ class QueryPrinter:
         parts += self._group_by(node)
         if node.having is not None:
             parts.append(f"HAVING {self._print(node.having)}")
+        if node.qualify is not None:
+            parts.append(f"QUALIFY {self._print(node.qualify)}")
         if node.window_exprs:
             windows = (f"{identifier(n)} AS ({self._print(w)})" for n, w in node.window_exprs.items())
             parts.append(f"WINDOW {', '.join(windows)}")
-        if node.qualify is not None:
-            parts.append(f"QUALIFY {self._print(node.qualify)}")
         parts += self._tail(node)
         return " ".join(parts)
 
@@ -69,7 +69,8 @@ class QueryPrinter:
         if node.order_by:
             parts.append(f"ORDER BY {self._all(node.order_by)}")
         if node.interpolate is not None:
-            parts.append(f"INTERPOLATE ({self._all(node.interpolate)})")
+            columns = self._all(node.interpolate)
+            parts.append(f"INTERPOLATE ({columns})" if columns else "INTERPOLATE")
         if node.limit_by:
             skipped = node.limit_by.offset_value
             offset = f" OFFSET {self._print(skipped)}" if skipped is not None else ""
@@ -120,7 +121,10 @@ class QueryPrinter:
     def _pivot(self, node: ast.PivotExpr) -> str:
         columns = " ".join(f"{self._print(column.column)} IN ({self._all(column.values)})" for column in node.columns)
         group_by = f" GROUP BY {self._all(node.group_by)}" if node.group_by else ""
-        return f"{self._print(node.table)} PIVOT ({self._all(node.aggregates)} FOR {columns}{group_by})"
+        return f"{self._source(node.table)} PIVOT ({self._all(node.aggregates)} FOR {columns}{group_by})"
+
+    def _source(self, table: ast.Node) -> str:
+        return self._join(table) if isinstance(table, ast.JoinExpr) else self._print(table)
 
     def _unpivot(self, node: ast.UnpivotExpr) -> str:
         columns = " ".join(
@@ -129,7 +133,7 @@ class QueryPrinter:
             for column in node.columns
         )
         nulls = " INCLUDE NULLS" if node.include_nulls else ""
-        return f"{self._print(node.table)} UNPIVOT{nulls} ({columns})"
+        return f"{self._source(node.table)} UNPIVOT{nulls} ({columns})"
 
     def _table(self, join: ast.JoinExpr) -> str:
         table = join.table

@@ -18,6 +18,11 @@ DROPPED = [
     ("SELECT a, count() FROM t GROUP BY a WITH CUBE", "WITH CUBE"),
     ("SELECT sum(a) FILTER (WHERE (b) > 1) OVER (PARTITION BY c) FROM t", "FILTER (WHERE (b) > 1)"),
     ("(SELECT 1 AS a UNION ALL SELECT 2 AS a) ORDER BY a", "ORDER BY a"),
+    ("SELECT f(1)(DISTINCT a) OVER () FROM t", "DISTINCT"),
+    ("SELECT a FROM t NATURAL JOIN u", "NATURAL"),
+    ("SELECT a FROM t natural left join u", "natural"),
+    ("SELECT a FROM t LIMIT 1 LIMIT 2", "LIMIT 1"),
+    ("SELECT a FROM (SELECT a FROM t LIMIT f(1) LIMIT 2) LIMIT 3", "LIMIT f(1)"),
     ("SELECT a FROM ((SELECT 1 AS a) UNION ALL (SELECT 2 AS a) ORDER BY a)", "ORDER BY a"),
 ]
 
@@ -48,6 +53,17 @@ def test_reported_part_has_no_effect(text: str, part: str) -> None:
         "WITH t AS (SELECT 1 AS a) SELECT a FROM t ORDER BY a",
         "SELECT f(a) OVER (PARTITION BY (b) ORDER BY a) FROM t",
         "SELECT a FROM t GROUP BY ROLLUP(a)",
+        "SELECT f(DISTINCT a) FROM t",
+        "SELECT DISTINCT a, sum(b) OVER () FROM t",
+        "SELECT natural FROM t JOIN u ON true",
+        "SELECT * EXCLUDE (a) FROM t",
+        "SELECT a FROM t LIMIT 1 BY a LIMIT 2",
+        "SELECT limit, limit FROM t WHERE limit = 1 LIMIT 2",
+        "SELECT t.limit AS limit FROM t LIMIT 2",
+        "SELECT a FROM (SELECT a FROM t LIMIT 1) LIMIT 2",
+        "SELECT 1 UNION ALL SELECT 2 LIMIT 1 LIMIT 2",
+        "SELECT 1 LIMIT 1 UNION ALL SELECT 2 LIMIT 2",
+        "(SELECT 1 LIMIT 1) UNION ALL (SELECT 2 LIMIT 2) LIMIT 3",
         "",
     ],
 )
@@ -61,3 +77,23 @@ def test_every_dropped_part_is_reported_in_order() -> None:
     text = "SELECT a FROM t GROUP BY a WITH TOTALS ORDER BY a NULLS LAST"
 
     assert ["WITH TOTALS", "NULLS LAST"] == [text[part.start : part.end] for part in dropped_syntax(text)]
+
+
+def test_table_before_exclude_is_lost() -> None:
+    """`t.* EXCLUDE (a)` means the columns of every table, whatever stands before it."""
+    text = "SELECT t.* EXCLUDE (a) FROM t JOIN u ON true"
+
+    (dropped,) = dropped_syntax(text)
+
+    assert parse_select(text) == parse_select("SELECT * EXCLUDE (a) FROM t JOIN u ON true")
+    assert "t.* EXCLUDE" == text[dropped.start : dropped.end]
+
+
+def test_open_comment_is_a_division() -> None:
+    """A comment that is never closed parses, as something nobody meant."""
+    text = "SELECT 1 /* one"
+
+    (dropped,) = dropped_syntax(text)
+
+    assert parse_select(text) == parse_select("SELECT 1 / * AS one")
+    assert "/*" == text[dropped.start : dropped.end]

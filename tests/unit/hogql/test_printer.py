@@ -102,3 +102,28 @@ def test_operators_get_the_parentheses_they_need_and_no_more() -> None:
     text = "SELECT a + b * c, (a + b) * c FROM events WHERE (a OR b) AND NOT c = 1 ORDER BY a DESC LIMIT 5"
 
     assert text == print_hogql(parse_select(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT a FROM t WHERE NOT a BETWEEN 1 AND 2",
+        "SELECT a FROM t WHERE NOT a IS DISTINCT FROM b",
+        "SELECT NOT sum(a) OVER () FROM t",
+        "SELECT NOT a IS NULL + b",
+        "SELECT NOT a IS NULL + b * c = d",
+        "SELECT NOT x -> y",
+        "SELECT NOT <a />",
+        "SELECT (a IS DISTINCT FROM b) IS NULL",
+        "SELECT (f)(a), (f(a))(b), f(a)(b)(c), f(SELECT 1)(a)",
+        "SELECT sum(a) OVER (ROWS BETWEEN 1.5 PRECEDING AND CURRENT ROW) FROM t",
+        "SELECT a FROM t HAVING b QUALIFY c WINDOW w AS (ORDER BY a)",
+        "SELECT a FROM t ORDER BY a WITH FILL INTERPOLATE",
+        "SELECT 1 FROM t AS x PIVOT (sum(a) FOR b IN (1))",
+    ],
+)
+def test_rare_syntax_survives_printing(text: str) -> None:
+    """The parser's order of clauses and its reading of `NOT (` hold for what is hardly ever written, too."""
+    tree = parse_select(text)
+
+    assert tree == parse_select(print_hogql(tree))
