@@ -112,7 +112,7 @@ def compile_text(query: Query, *, catalog: Catalog, settings: CompileSettings) -
     assert isinstance(tree, ast.SelectQuery | ast.SelectSetQuery)
     compiled = compile_query(tree, catalog=catalog, settings=settings, source=source)
     dropped = tuple(item.message for item in dropped_syntax(query.hogql))
-    return replace(compiled, warnings=(*dropped, *compiled.warnings))
+    return replace(compiled, warnings=dropped)
 
 
 def printable(sql: str, settings: Mapping[str, str | int]) -> str:

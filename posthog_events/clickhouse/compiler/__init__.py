@@ -45,7 +45,6 @@ def compile_query(
         row_cap=row_cap,
         clamped=clamped,
         branches=tuple((subqueries.query(branch, {}).sql, cap) for branch, cap in branches),
-        warnings=tuple(context.warnings),
     )
 
 

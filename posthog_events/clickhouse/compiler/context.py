@@ -23,13 +23,10 @@ class CompileSettings:
     Args:
         row_limits: Default and maximum LIMIT of the top-level SELECT.
         now: A fixed clock (aware) for `now()`, `today()` and `yesterday()`; None uses the engine's own.
-        decode_escapes: Read properties with `JSONExtract` instead of PostHog's expression: 5-30 % faster, but escapes
-            in strings are decoded, which PostHog does not do.
     """
 
     row_limits: RowLimits = POSTHOG_ROWS
     now: datetime | None = None
-    decode_escapes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,6 @@ class Context:
     catalog: Catalog
     settings: CompileSettings
     source: Source = field(default_factory=Source)
-    warnings: list[str] = field(default_factory=list)
     _names: int = 0
 
     def unique_name(self, hint: str) -> str:
@@ -73,10 +69,6 @@ class Context:
         """
         self._names += 1
         return f"{hint if hint.isidentifier() and hint.isascii() else 'x'}__{self._names}"
-
-    def warn(self, message: str) -> None:
-        if message not in self.warnings:
-            self.warnings.append(message)
 
     def error(self, message: str, node: ast.Node) -> HogQLError:
         """Return an error that points at `node`."""

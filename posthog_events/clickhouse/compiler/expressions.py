@@ -168,9 +168,7 @@ class Expressions:
                 raise self.context.error("SQL indexes start from one, not from zero. E.g: array[1]", node)
             if isinstance(key, str) and key.startswith("$virt_"):
                 raise self.context.unsupported(f"{key} is a virtual property that PostHog computes", node)
-            return read_property(
-                value.json, key, timezone=self.timezone, decode_escapes=self.context.settings.decode_escapes
-            )
+            return read_property(value.json, key, timezone=self.timezone)
         if value.type.kind in (Kind.TUPLE, Kind.UNKNOWN):
             element = string(key) if isinstance(key, str) else str(key)
             return Sql(f"tupleElement({value.text}, {element})", UNKNOWN)

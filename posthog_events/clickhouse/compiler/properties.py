@@ -7,28 +7,20 @@ from dataclasses import replace
 
 from posthog_events.clickhouse.catalog import PropertyKind
 from posthog_events.clickhouse.compiler.value import JsonText, Sql
-from posthog_events.clickhouse.json_text import canonical_text, json_path
+from posthog_events.clickhouse.json_text import canonical_text
 from posthog_events.clickhouse.quoting import string
 from posthog_events.clickhouse.sqltype import BOOLEAN, DATETIME64, FLOAT, STRING
 
 __all__ = ["read_property"]
 
 
-def _decoded_text(document: str, path: tuple[str | int, ...]) -> str:
-    return f"JSONExtract({document}, {json_path(path)}, 'Nullable(String)')"
-
-
-def read_property(source: JsonText, key: str | int, *, timezone: str, decode_escapes: bool) -> Sql:
+def read_property(source: JsonText, key: str | int, *, timezone: str) -> Sql:
     """Return the value of `key` below `source`, typed by its definition when it is a top-level key."""
     path = (*source.path, key)
     nested = replace(source, path=path)
     top_level = len(path) == 1 and isinstance(key, str)
-    if top_level and key in source.promoted:
-        text = source.promoted[str(key)]
-    elif decode_escapes:
-        text = _decoded_text(source.text, path)
-    else:
-        text = canonical_text(source.text, path)
+    column = source.promoted.get(str(key)) if top_level else None
+    text = column or canonical_text(source.text, path)
     untyped = Sql(text, STRING.with_nullable(True), json=nested)
     kind = source.property_types.get(str(key)) if top_level else None
     return _typed(untyped, kind, timezone) if kind else untyped
