@@ -1,4 +1,4 @@
-"""Query PostHog events with HogQL, here or on a server, into typed polars frames.
+"""Query PostHog events with HogQL, on PostHog, here or on a server, into typed polars frames.
 
 Importing this package reads no environment, opens no file and loads no heavy library: names are found when first used.
 """
@@ -13,20 +13,34 @@ if TYPE_CHECKING:
     from posthog_events.clickhouse.store import ColumnMapping, EventStore, ImportReport
     from posthog_events.connection import Connection, connect
     from posthog_events.errors import (
+        ApiError,
+        AuthenticationFailed,
+        BadAnswer,
+        BudgetExceeded,
         ConfigError,
+        ConnectionFailed,
         EngineError,
+        ExportFailed,
         Fault,
         HogQLError,
         HogQLSyntaxError,
         ImportFailed,
+        IncompleteExtraction,
         MemoryExceeded,
         MissingExtra,
+        MissingScope,
+        NoProjectAccess,
+        NotAuthorised,
+        NotFound,
         ParameterError,
         PostHogEventsError,
         QueryCancelled,
         QueryError,
         QueryFileError,
         QueryTimeout,
+        QuotaExceeded,
+        RateLimited,
+        ServerFailed,
         StoreError,
         StoreLocked,
         StoreNotFound,
@@ -37,6 +51,8 @@ if TYPE_CHECKING:
         UnsupportedHogQL,
     )
     from posthog_events.limits import POSTHOG_ROWS, UNLIMITED_ROWS, RowLimits
+    from posthog_events.posthog.observer import Observer
+    from posthog_events.posthog.project import Project
     from posthog_events.queryfiles import QueryFile, Step
     from posthog_events.result import Engine, Query, QueryResult
 
@@ -45,22 +61,35 @@ __version__ = "0.1.0"
 __all__ = [
     "POSTHOG_ROWS",
     "UNLIMITED_ROWS",
+    "ApiError",
+    "AuthenticationFailed",
+    "BadAnswer",
+    "BudgetExceeded",
     "ColumnMapping",
     "ConfigError",
     "Connection",
+    "ConnectionFailed",
     "Engine",
     "EngineError",
     "EventStore",
+    "ExportFailed",
     "Fault",
     "HogQLError",
     "HogQLSyntaxError",
     "ImportFailed",
     "ImportReport",
+    "IncompleteExtraction",
     "MemoryExceeded",
     "MissingExtra",
+    "MissingScope",
+    "NoProjectAccess",
+    "NotAuthorised",
+    "NotFound",
+    "Observer",
     "ParameterError",
     "PersonMode",
     "PostHogEventsError",
+    "Project",
     "PropertyKind",
     "Query",
     "QueryCancelled",
@@ -69,7 +98,10 @@ __all__ = [
     "QueryFileError",
     "QueryResult",
     "QueryTimeout",
+    "QuotaExceeded",
+    "RateLimited",
     "RowLimits",
+    "ServerFailed",
     "Step",
     "StoreError",
     "StoreLocked",
@@ -87,6 +119,8 @@ _HOMES = {
     "clickhouse.store": ("ColumnMapping", "EventStore", "ImportReport"),
     "connection": ("Connection", "connect"),
     "limits": ("POSTHOG_ROWS", "UNLIMITED_ROWS", "RowLimits"),
+    "posthog.observer": ("Observer",),
+    "posthog.project": ("Project",),
     "queryfiles": ("QueryFile", "Step"),
     "result": ("Engine", "Query", "QueryResult"),
 }

@@ -1,7 +1,9 @@
 """Settings, and where each of them came from.
 
 An argument wins over the environment, the environment over `posthog-events.toml` in the working directory, and that
-over the user's own file. Only the outermost caller (the command line) reads them; the library takes arguments.
+over the user's own file. A file may hold profiles; the chosen profile counts where it was chosen. Keys come from the
+environment only: a file can name the variable, never hold the key. Only the outermost caller (the command line) reads
+all this; the library takes arguments.
 """
 
 from __future__ import annotations
@@ -11,24 +13,60 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
+from posthog_events.config_file import read_settings_file
 from posthog_events.errors import ConfigError
 
-__all__ = ["DEFAULT_STORE", "PROJECT_FILE", "Setting", "Settings", "load_settings", "store_dsn", "user_file"]
+__all__ = [
+    "DEFAULT_STORE",
+    "KEY_VARIABLE",
+    "PROJECT_FILE",
+    "PostHogTarget",
+    "Setting",
+    "Settings",
+    "load_settings",
+    "store_dsn",
+    "user_file",
+]
 
 PROJECT_FILE = "posthog-events.toml"
 DEFAULT_STORE = "events"
 """The store directory that is used when nothing else is said."""
+
+KEY_VARIABLE = "POSTHOG_PERSONAL_API_KEY"
+
+VARIABLES: Mapping[str, str] = {
+    "dsn": "POSTHOG_EVENTS_DSN",
+    "timezone": "POSTHOG_EVENTS_TIMEZONE",
+    "password": "POSTHOG_EVENTS_PASSWORD",
+    "queries": "POSTHOG_EVENTS_QUERIES",
+    "profile": "POSTHOG_EVENTS_PROFILE",
+    "host": "POSTHOG_HOST",
+    "project": "POSTHOG_PROJECT_ID",
+    "key": KEY_VARIABLE,
+    "token": "POSTHOG_PROJECT_TOKEN",
+}
+"""Setting to environment variable."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting(Generic[T]):
-    """A value and where it was found, for messages: `--dsn`, `POSTHOG_EVENTS_DSN`, a file, or `default`."""
+    """A value and where it was found, for messages: `argument`, `POSTHOG_EVENTS_DSN`, a file, or `default`."""
 
     value: T
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostHogTarget:
+    """One project of one PostHog, and the key to it."""
+
+    host: str
+    project_id: int
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +75,25 @@ class Settings:
 
     Args:
         dsn: The engine and its events. None: nothing was said, and there is no `./events` either.
-        timezone: IANA name of the project's zone. None: what the store says.
+        timezone: IANA name of the project's zone. None: what the store or the project says.
         queries: Directories with query files that come before the shipped ones.
-        password: For a server whose DSN has none; only the environment can hold it.
+        password: For a ClickHouse server whose DSN has none; only the environment can hold it.
+        profile: The chosen profile.
+        host: PostHog's host: `us`, `eu`, or a self-hosted one.
+        project: The project's number, as text.
+        key: The personal API key.
+        token: The project token, for capture.
     """
 
-    dsn: Setting[str] | None
-    timezone: Setting[str] | None
-    queries: Setting[tuple[Path, ...]]
+    dsn: Setting[str] | None = None
+    timezone: Setting[str] | None = None
+    queries: Setting[tuple[Path, ...]] = Setting((), "default")
     password: Setting[str] | None = field(default=None, repr=False)
+    profile: Setting[str] | None = None
+    host: Setting[str] | None = None
+    project: Setting[str] | None = None
+    key: Setting[str] | None = field(default=None, repr=False)
+    token: Setting[str] | None = field(default=None, repr=False)
 
     def require_dsn(self) -> str:
         """Return the DSN, or say how to get one.
@@ -60,6 +108,61 @@ class Settings:
             )
         return self.dsn.value
 
+    def posthog(self, key: str | None = None) -> PostHogTarget:
+        """Return the PostHog project to speak to: the DSN's host and number where it has them, else the settings'.
+
+        Args:
+            key: The call's own key, instead of the settings'.
+
+        Raises:
+            ConfigError: Something is missing (all of it is named), or the key is for another host.
+        """
+        dsn = self.dsn.value if self.dsn is not None and self.dsn.value.startswith("posthog://") else "posthog://"
+        named = urlsplit(dsn)
+        host, number = _host_of(named.netloc, named.query), named.path.strip("/")
+        found_key = Setting(key, "argument") if key else self.key
+        at = self.dsn.source if self.dsn is not None else "default"
+        found_host = Setting(host, at) if host else self.host
+        found_project = Setting(number, at) if number else self.project
+        missing = [
+            what
+            for what, value in (
+                (f"the host (us, eu or your own): set {VARIABLES['host']}", found_host),
+                (
+                    f"the project's number (it is in the address of its pages): set {VARIABLES['project']}",
+                    found_project,
+                ),
+                (f"a personal API key (phx_...): set {KEY_VARIABLE}", found_key),
+            )
+            if value is None
+        ]
+        if missing or found_host is None or found_project is None or found_key is None:
+            raise ConfigError("to ask PostHog, these are missing: " + "; ".join(missing))
+        if not found_project.value.isdigit():
+            raise ConfigError(
+                f"the project is a number, but {found_project.source} says {found_project.value!r}; "
+                "it is in the address of the project's pages"
+            )
+        self._check_binding(found_host, found_key)
+        return PostHogTarget(found_host.value, int(found_project.value), found_key.value)
+
+    def _check_binding(self, host: Setting[str], key: Setting[str]) -> None:
+        """Refuse to hand the environment's key to a host that only a file or a DSN names.
+
+        A folder from somewhere else may hold a `posthog-events.toml` that names its author's server.
+        """
+        if key.source != KEY_VARIABLE or host.source in (VARIABLES["host"], "argument"):
+            return
+        if self.host is not None and self.host.source == VARIABLES["host"] and self.host.value == host.value:
+            return
+        name = (urlsplit(host.value).hostname or host.value.partition(":")[0]).lower()
+        if name in ("us", "eu", "localhost", "127.0.0.1", "::1") or name.endswith(".posthog.com"):
+            return
+        raise ConfigError(
+            f"the host {host.value!r} comes from {host.source}, but the key from {KEY_VARIABLE}. If the key is "
+            f"for that host, say so with {VARIABLES['host']}={host.value}, or with a profile that has its own key_env"
+        )
+
 
 def load_settings(
     *,
@@ -71,30 +174,49 @@ def load_settings(
     """Find each setting in the first place that has it.
 
     Args:
-        arguments: `dsn`, `timezone` and `queries` of the call; None and empty values are not set.
-        environ: `POSTHOG_EVENTS_DSN`, `POSTHOG_EVENTS_TIMEZONE`, `POSTHOG_EVENTS_QUERIES` (separated as PATH is),
-            `POSTHOG_EVENTS_PASSWORD`.
+        arguments: `dsn`, `timezone`, `queries` and `profile` of the call; None and empty values are not set.
+        environ: The variables in `VARIABLES`; `POSTHOG_EVENTS_QUERIES` is separated as PATH is.
         directory: The working directory, where `posthog-events.toml` and `./events` may be.
         user: The user's own file; it need not exist.
 
     Raises:
-        ConfigError: A file is not TOML, or has a key or a value that means nothing.
+        ConfigError: A file is not TOML, has a key or a value that means nothing, or lacks the chosen profile.
     """
-    places: list[tuple[str, Mapping[str, Any]]] = [("argument", arguments), *_environment(environ)]
-    for path in (directory / PROJECT_FILE, user):
-        if path is not None and path.is_file():
-            places.append((str(path), _read_file(path)))
+    candidates = (directory / PROJECT_FILE, user)
+    files = [(str(path), read_settings_file(path)) for path in candidates if path is not None and path.is_file()]
+    groups: list[list[tuple[str, Mapping[str, Any]]]] = [[("argument", arguments)], _environment(environ)]
+    groups += [[file] for file in files]
+    places = _with_profile(groups, files)
 
     def first(key: str) -> Setting[Any] | None:
-        return next((Setting(place[key], source) for source, place in places if place.get(key)), None)
+        for source, place in places:
+            if place.get(key):
+                return Setting(place[key], source)
+            variable = place.get("key_env") if key == "key" else None
+            if variable and environ.get(variable):
+                return Setting(environ[variable], f"{variable} (named in {source})")
+        return None
 
+    host, project, key = first("host"), first("project"), first("key")
     dsn = first("dsn")
+    if dsn is None and host and project and key:
+        dsn = Setting("posthog://", key.source)
     if dsn is None and (directory / DEFAULT_STORE).is_dir():
         dsn = Setting(store_dsn(DEFAULT_STORE), "default")
     queries = first("queries")
     if queries is not None:
         queries = Setting(tuple(Path(path) for path in queries.value), queries.source)
-    return Settings(dsn, first("timezone"), queries or Setting((), "default"), first("password"))
+    return Settings(
+        dsn=dsn,
+        timezone=first("timezone"),
+        queries=queries or Setting((), "default"),
+        password=first("password"),
+        profile=first("profile"),
+        host=host,
+        project=project,
+        key=key,
+        token=first("token"),
+    )
 
 
 def store_dsn(path: str | Path) -> str:
@@ -110,36 +232,41 @@ def user_file() -> Path:
     return platformdirs.user_config_path("posthog-events") / "config.toml"
 
 
+def _host_of(netloc: str, query: str) -> str:
+    return f"http://{netloc}" if netloc and query == "insecure=1" else netloc
+
+
 def _environment(environ: Mapping[str, str]) -> list[tuple[str, Mapping[str, Any]]]:
     """Return one place for each variable, so that a message can name the variable."""
     readers: Mapping[str, Callable[[str], Any]] = {
-        "dsn": str,
-        "timezone": str,
-        "password": str,
-        "queries": lambda text: [part for part in text.split(os.pathsep) if part],
+        "queries": lambda text: [part for part in text.split(os.pathsep) if part]
     }
-    names = {key: f"POSTHOG_EVENTS_{key.upper()}" for key in readers}
-    return [(names[key], {key: read(environ[names[key]])}) for key, read in readers.items() if names[key] in environ]
+    return [(name, {key: readers.get(key, str)(environ[name])}) for key, name in VARIABLES.items() if name in environ]
 
 
-def _read_file(path: Path) -> Mapping[str, Any]:
-    """Read a settings file; its relative `queries` are relative to the file."""
-    import tomllib
-
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    for key, value in values.items():
-        match key, value:
-            case (("dsn" | "timezone"), str()):
-                continue
-            case "queries", [*paths] if all(isinstance(item, str) for item in paths):
-                continue
-            case "dsn" | "timezone", _:
-                raise ConfigError(f"{path}: {key} must be text, but is {value!r}")
-            case "queries", _:
-                raise ConfigError(f"{path}: queries must be a list of directories, but is {value!r}")
-            case _:
-                raise ConfigError(f"{path}: unknown key {key!r}. The keys are: dsn, timezone, queries")
-    return {**values, "queries": [path.parent / item for item in values.get("queries", ())]}
+def _with_profile(
+    groups: list[list[tuple[str, Mapping[str, Any]]]], files: list[tuple[str, Mapping[str, Any]]]
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Flatten the places and put the chosen profile's values after the group of places that chose it."""
+    places: list[tuple[str, Mapping[str, Any]]] = []
+    chosen = False
+    for group in groups:
+        name = next((place["profile"] for _, place in group if place.get("profile")), None)
+        explicit = group is not groups[0] and group is not groups[1]
+        profiles: list[tuple[str, Mapping[str, Any]]] = []
+        if name and not chosen:
+            chosen = True
+            profiles = [
+                (f"{source} [profiles.{name}]", file["profiles"][name])
+                for source, file in files
+                if name in file.get("profiles", {})
+            ]
+            if not profiles:
+                known = sorted({profile for _, file in files for profile in file.get("profiles", {})})
+                raise ConfigError(
+                    f"there is no profile {name!r} in {PROJECT_FILE} or your own settings file. "
+                    + (f"There are: {', '.join(known)}" if known else "There are none")
+                )
+        # what a file says in its profile is more special than what it says outside of it
+        places += [*profiles, *group] if explicit else [*group, *profiles]
+    return places

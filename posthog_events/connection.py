@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from posthog_events.clickhouse.catalog import Catalog, PropertyKind
     from posthog_events.clickhouse.engine import ClickHouseEngine
     from posthog_events.clickhouse.store import EventStore, ImportReport
+    from posthog_events.config import Settings
+    from posthog_events.posthog.engine import PostHogEngine
+    from posthog_events.posthog.observer import Observer
+    from posthog_events.posthog.project import Project
     from posthog_events.queryfiles import QueryFile
 
 __all__ = ["Connection", "connect"]
@@ -36,61 +41,103 @@ def connect(
     max_execution_s: float | None = None,
     max_memory_bytes: int | None = None,
     password: str | None = None,
+    key: str | None = None,
+    profile: str | None = None,
+    fresh: bool = False,
+    asynchronous: bool = False,
+    max_wait_s: float | None = None,
+    observer: Observer | None = None,
 ) -> Connection:
-    """Open a store or a server.
+    """Open a store, a server, or a PostHog project.
 
     Args:
-        dsn: `chdb://./events` (a local store) or `clickhouse://user@host/database`. None: what the environment or
-            `posthog-events.toml` says, else the store at `./events`.
-        timezone: IANA name of the project's zone; None takes the store's. Relative dates, `timestamp` columns and text
-            literals are read in it.
+        dsn: `chdb://./events` (a local store, or a folder from `export`), `clickhouse://user@host/database`, or
+            `posthog://eu/12345`. None: what the environment or `posthog-events.toml` says, else the store at
+            `./events`.
+        timezone: IANA name of the project's zone; None takes the store's or the project's. Relative dates, `timestamp`
+            columns and text literals are read in it; PostHog itself always uses the project's.
         queries: Directories with query files that come before `./queries` and the shipped library.
-        row_limits: PostHog's default (100 rows without LIMIT) and maximum (50,000), or `UNLIMITED_ROWS`.
-        clock: Returns an aware datetime; fixes `now()` and relative dates.
-        max_execution_s: Seconds a query may run.
-        max_memory_bytes: Memory a query may take.
+        row_limits: PostHog's default (100 rows without LIMIT) and maximum (50,000), or `UNLIMITED_ROWS`. PostHog's own
+            cannot be lifted; see `Project.rows`.
+        clock: Returns an aware datetime; fixes relative dates and, except on PostHog, `now()`.
+        max_execution_s: Seconds a query may run; not for PostHog.
+        max_memory_bytes: Memory a query may take; not for PostHog.
         password: For `clickhouse://`, when the DSN has none.
+        key: For `posthog://`: a personal API key. None: `POSTHOG_PERSONAL_API_KEY`, or what the profile says.
+        profile: For `posthog://`: a profile of the settings files.
+        fresh: For `posthog://`: never take an answer from PostHog's cache.
+        asynchronous: For `posthog://`: queue queries on the server, for those that run longer than a request may.
+        max_wait_s: For `posthog://`: seconds to wait for a rate limit at most; None: as long as PostHog asks.
+        observer: For `posthog://`: told of waits, repeated attempts and the progress of queued queries.
 
     Raises:
-        ConfigError: The DSN or the time zone means nothing.
+        ConfigError: The DSN, the time zone or the settings mean nothing, or the engine cannot do what was asked.
         StoreNotFound: There is no store at that path.
         MissingExtra: The `local` extra is not installed.
     """
-    if dsn is None:
-        dsn = _configured_dsn()
     if timezone is not None:
         _check_zone(timezone)
+    settings = None
+    if dsn is None or dsn.startswith("posthog://"):
+        settings = _settings(dsn, profile)
+        dsn = settings.require_dsn()
+    folders = [Path(path) for path in queries]
     scheme, _, rest = dsn.partition("://")
-    store: EventStore | None = None
-    if scheme == "chdb":
-        from posthog_events.clickhouse.store import EventStore
+    if scheme == "posthog" and settings is not None:
+        if row_limits != POSTHOG_ROWS or max_execution_s is not None or max_memory_bytes is not None:
+            raise ConfigError(
+                "PostHog's row, time and memory limits cannot be changed from here; query a local copy "
+                "(posthog-events local pull), or fetch every row with `events list` or `export`"
+            )
+        from posthog_events.posthog.project import Project
 
+        project = Project.open(
+            settings.posthog(key),
+            timezone=timezone,
+            clock=clock or _utc_now,
+            fresh=fresh,
+            asynchronous=asynchronous,
+            max_wait_s=max_wait_s,
+            observer=observer,
+            token=settings.token.value if settings.token else None,
+        )
+        return Connection(project.engine, project=project, queries=folders, clock=clock or _utc_now)
+    if fresh or asynchronous:
+        raise ConfigError("only PostHog has a cache and queued queries; leave out fresh and asynchronous")
+    local: EventStore | Path | None = None
+    if scheme == "chdb":
         if not rest:
             raise ConfigError("the DSN chdb:// needs the path of an event store, for example chdb://./events")
-        store = EventStore.open(Path(rest))
+        local = _local(Path(rest))
     elif scheme != "clickhouse":
         raise ConfigError(
-            f"no engine for the DSN scheme {scheme!r}; use chdb://PATH for a local store or clickhouse://host/database"
+            f"no engine for the DSN scheme {scheme!r}; use chdb://PATH for a local store, "
+            "clickhouse://host/database, or posthog://eu/PROJECT"
         )
-    return Connection(
-        _engine(dsn, store, timezone, row_limits, clock, max_execution_s, max_memory_bytes, password),
-        store=store,
-        queries=[Path(path) for path in queries],
-        clock=clock or _utc_now,
-    )
+    engine = _engine(dsn, local, timezone, row_limits, clock, max_execution_s, max_memory_bytes, password)
+    store = None if isinstance(local, Path) else local
+    return Connection(engine, store=store, queries=folders, clock=clock or _utc_now)
+
+
+def _local(path: Path) -> EventStore | Path:
+    """Return the store at `path`, or the path itself when an export is there."""
+    from posthog_events.clickhouse.store import EventStore
+    from posthog_events.clickhouse.store.attached import is_export
+
+    return path.expanduser().resolve() if is_export(path.expanduser()) else EventStore.open(path)
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _configured_dsn() -> str:
+def _settings(dsn: str | None, profile: str | None) -> Settings:
     import os
 
     from posthog_events.config import load_settings, user_file
 
-    found = load_settings(arguments={}, environ=os.environ, directory=Path.cwd(), user=user_file())
-    return found.require_dsn()
+    arguments = {"dsn": dsn, "profile": profile}
+    return load_settings(arguments=arguments, environ=os.environ, directory=Path.cwd(), user=user_file())
 
 
 def _check_zone(name: str) -> None:
@@ -102,7 +149,7 @@ def _check_zone(name: str) -> None:
 
 def _engine(
     dsn: str,
-    store: EventStore | None,
+    local: EventStore | Path | None,
     timezone: str | None,
     row_limits: RowLimits,
     clock: Callable[[], datetime] | None,
@@ -115,14 +162,19 @@ def _engine(
     from posthog_events.clickhouse.engine import ClickHouseEngine
 
     client = Client.open(
-        "chdb://memory" if store else dsn,
+        "chdb://memory" if local else dsn,
         password=password,
         max_execution_s=max_execution_s,
         max_memory_bytes=max_memory_bytes,
     )
     read: Callable[[], Catalog]
-    if store is not None:
-        read = store.catalog
+    if isinstance(local, Path):
+        from posthog_events.clickhouse.store.attached import attached_catalog
+
+        # read once: telling the types of properties takes a look at the events
+        read = functools.cache(functools.partial(attached_catalog, local, timezone=timezone or "UTC"))
+    elif local is not None:
+        read = local.catalog
     else:
         from posthog_events.clickhouse.cluster import ServerTables
 
@@ -135,7 +187,7 @@ def _engine(
     return ClickHouseEngine(
         client=client,
         catalog=catalog,
-        dsn=f"chdb://{store.path}" if store else client.dsn,
+        dsn=client.dsn if local is None else f"chdb://{local if isinstance(local, Path) else local.path}",
         settings=CompileSettings(row_limits=row_limits),
         clock=clock,
     )
@@ -152,14 +204,16 @@ class Connection:
 
     def __init__(
         self,
-        engine: ClickHouseEngine,
+        engine: ClickHouseEngine | PostHogEngine,
         *,
-        store: EventStore | None,
         queries: Sequence[Path],
         clock: Callable[[], datetime],
+        store: EventStore | None = None,
+        project: Project | None = None,
     ) -> None:
         self.engine = engine
         self.store = store
+        self._project = project
         self.queries = tuple(queries)
         self._clock = clock
 
@@ -231,19 +285,31 @@ class Connection:
         else:
             from posthog_events.queryfiles import render_traced
 
-            zone = self.engine.catalog().timezone
-            rendered = render_traced(self.file(query), params or {}, clock=self._clock, timezone=zone)
+            file = self.file(query)
+            rendered = render_traced(file, params or {}, clock=self._clock, timezone=self.engine.timezone)
             try:
                 yield rendered.query
             except HogQLError as error:
                 raise rendered.relocate(error) from error
 
     def tables(self) -> Mapping[str, Mapping[str, str]]:
-        """Return table to column to ClickHouse type, for everything a query can read."""
-        return {
-            name: {column: details.type for column, details in table.columns.items() if not details.hidden}
-            for name, table in self.engine.catalog().tables.items()
-        }
+        """Return table to column to type, for everything a query can read.
+
+        Raises:
+            QueryError, ApiError: PostHog could not be asked.
+        """
+        return self.engine.tables()
+
+    @property
+    def project(self) -> Project:
+        """The PostHog project: its events, persons, definitions, exports and capture.
+
+        Raises:
+            ConfigError: This connection is to a store or a ClickHouse server.
+        """
+        if self._project is None:
+            raise ConfigError(f"{self.engine.dsn} is not PostHog; connect to posthog://HOST/PROJECT")
+        return self._project
 
     def import_events(
         self,
@@ -280,7 +346,9 @@ class Connection:
 
     def close(self) -> None:
         """Close the engine; results stay usable."""
-        self.engine.client.close()
+        self.engine.close()
+        if self._project is not None:
+            self._project.close()
 
     def __enter__(self) -> Self:
         return self

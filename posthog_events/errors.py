@@ -17,8 +17,22 @@
           MemoryExceeded                needed more memory than allowed
         QueryCancelled                  stopped by the caller
         TruncatedResult                 more rows exist than were returned                     exit 6
+        IncompleteExtraction            rows arrived and rows counted differ                   exit 6
         UnexpectedColumns               the frame is not what `returns` promised
         UnknownColumnType               a ClickHouse type without a polars dtype
+      ApiError                          PostHog refused a request; status, code and detail are its own
+        NotAuthorised                   the key may not do this                                exit 4
+          AuthenticationFailed          unknown, revoked, wrong-region or capture-only key
+          MissingScope                  the key lacks a scope
+          NoProjectAccess               the key is not for this project
+        NotFound                        no such project or object
+        RateLimited                     not now; wait_s says when                              exit 5
+          BudgetExceeded                the project's bytes-read budget is spent
+        QuotaExceeded                   the plan's allowance is spent; waiting does not help
+        ServerFailed                    PostHog failed, and kept failing
+      ConnectionFailed                  no answer: DNS, TLS, refused, reset, timed out
+      BadAnswer                         an answer that is not what PostHog's API documents
+      ExportFailed                      a bulk export ended without its rows
       StoreError                        the local event store cannot be read or written
         StoreNotFound                   no store at that path
         StoreLocked                     another process is writing
@@ -29,26 +43,40 @@ A message says what happened, where, and what to do next. Attributes hold the da
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
+    "ApiError",
+    "AuthenticationFailed",
+    "BadAnswer",
+    "BudgetExceeded",
     "ConfigError",
+    "ConnectionFailed",
     "EngineError",
+    "ExportFailed",
     "Fault",
     "HogQLError",
     "HogQLSyntaxError",
     "ImportFailed",
+    "IncompleteExtraction",
     "MemoryExceeded",
     "MissingExtra",
+    "MissingScope",
+    "NoProjectAccess",
+    "NotAuthorised",
+    "NotFound",
     "ParameterError",
     "PostHogEventsError",
     "QueryCancelled",
     "QueryError",
     "QueryFileError",
     "QueryTimeout",
+    "QuotaExceeded",
+    "RateLimited",
+    "ServerFailed",
     "StoreError",
     "StoreLocked",
     "StoreNotFound",
@@ -236,6 +264,12 @@ class TruncatedResult(QueryError):
         )
 
 
+class IncompleteExtraction(QueryError):
+    """Rows received and rows counted by the server differ, and fetching again did not settle it."""
+
+    exit_code = 6
+
+
 class UnexpectedColumns(QueryError):
     """The result's columns differ from the query file's `returns`."""
 
@@ -252,6 +286,108 @@ class UnknownColumnType(QueryError):
             f"column {self.column!r} has the ClickHouse type {self.clickhouse_type}, which has no exact polars dtype. "
             "Convert it in the query, for example with toString()."
         )
+
+
+class ApiError(PostHogEventsError):
+    """PostHog refused a request.
+
+    Args:
+        message: One sentence with the way out; holds no secret.
+        status: HTTP status.
+        code: The API's own code (`hogql_syntax_error`, `throttled`); programs branch on this and the status.
+        detail: The API's own sentence, for people.
+        attr: The field that the API names.
+        extra: The API's `extra` object.
+        ambiguous: The request may have been carried out although it failed; look before sending it again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str = "",
+        detail: str = "",
+        attr: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+        ambiguous: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.detail, self.attr = status, code, detail, attr
+        self.extra: Mapping[str, Any] = extra or {}
+        self.ambiguous = ambiguous
+
+
+class NotAuthorised(ApiError):
+    """The key may not do this."""
+
+    exit_code = 4
+
+
+class AuthenticationFailed(NotAuthorised):
+    """PostHog does not know the key: mistyped, revoked, of another region, or for capture only."""
+
+
+class MissingScope(NotAuthorised):
+    """The key lacks a scope; `scope` names it, where PostHog does."""
+
+    def __init__(self, message: str, *, scope: str | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.scope = scope
+
+
+class NoProjectAccess(NotAuthorised):
+    """The key, or its owner, has no access to the project."""
+
+
+class NotFound(ApiError):
+    """There is no such project or object."""
+
+
+class RateLimited(ApiError):
+    """PostHog asks to wait, longer than the caller allows; what was begun can be resumed.
+
+    Args:
+        wait_s: Seconds until it is worth trying again; None when PostHog did not say.
+    """
+
+    exit_code = 5
+
+    def __init__(self, message: str, *, wait_s: float | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.wait_s = wait_s
+
+
+class BudgetExceeded(RateLimited):
+    """The project's bytes-read budget for API queries is spent for now."""
+
+
+class QuotaExceeded(ApiError):
+    """The plan's allowance is spent; waiting does not help."""
+
+
+class ServerFailed(ApiError):
+    """PostHog failed, and kept failing."""
+
+
+class ConnectionFailed(PostHogEventsError):
+    """No answer came: name resolution, TLS, refused, reset, or too slow.
+
+    Args:
+        ambiguous: The request may have been carried out all the same; look before sending it again.
+    """
+
+    def __init__(self, message: str, *, ambiguous: bool = False) -> None:
+        super().__init__(message)
+        self.ambiguous = ambiguous
+
+
+class BadAnswer(PostHogEventsError):
+    """An answer that is not what PostHog's API documents: HTML, cut off, too large, or of another shape."""
+
+
+class ExportFailed(PostHogEventsError):
+    """A bulk export ended without its rows; what was fetched is kept, and the next run resumes."""
 
 
 class StoreError(PostHogEventsError):

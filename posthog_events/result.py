@@ -60,6 +60,7 @@ class QueryResult:
         truncated: Whether more rows exist than `frame` holds (only when the caller accepted that).
         warnings: Sentences for the user; printed to stderr by the command line.
         elapsed_s: Wall-clock seconds from text to frame.
+        cached_at: When PostHog computed the answer, if it came from PostHog's cache; None: it was computed now.
     """
 
     frame: pl.DataFrame
@@ -70,6 +71,7 @@ class QueryResult:
     truncated: bool = False
     warnings: tuple[str, ...] = ()
     elapsed_s: float = 0.0
+    cached_at: datetime | None = None
 
     def pandas(self) -> pd.DataFrame:
         """Return the rows as a pandas frame.
@@ -90,6 +92,8 @@ class QueryResult:
         notes = [f"{rows:,} row{'' if rows == 1 else 's'} of {self.query.name} in {self.elapsed_s:.2f} s"]
         if self.truncated:
             notes.append("more rows exist than these")
+        if self.cached_at is not None:
+            notes.append(f"from PostHog's cache, computed {self.cached_at:%Y-%m-%d %H:%M:%S %Z}")
         notes += [f"warning: {warning}" for warning in self.warnings]
         lines = "<br>".join(html.escape(note) for note in notes)
         return f"{self.frame._repr_html_()}<small>{lines}</small>"

@@ -8,20 +8,22 @@ import io
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 import pytest
 
 from posthog_events.cli.main import cli
+from posthog_events.testing import EmulatedPostHog, emulator
 from tests.helpers.command import environment, run, run_in_terminal
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-SETUP = ("git clone ", "cd ", "python -m venv ", "source ", "pip install ")
+SETUP = ("git clone ", "cd ", "python -m venv ", "source ", "pip install ", "export ")
 """What a block marked `<!-- setup -->` may do: only what comes before the tests, or needs a network."""
 
 BLOCK = re.compile(
@@ -63,10 +65,24 @@ def same(shown: str, printed: str) -> bool:
     return doctest.OutputChecker().check_output(shown, printed, doctest.ELLIPSIS)
 
 
+def check_transcript(block: Block, where: str, folder: Path, env: Mapping[str, str]) -> None:
+    """Run each command of a console block, and compare what it prints."""
+    for command, shown in transcript(block.code):
+        code, output = run_in_terminal(command, cwd=folder, env=env)
+        failed = "error:" in shown
+        assert failed == (code != 0), f"{where}: {command}: exit code {code}\n{output}"
+        assert same(shown, output), f"{where}: {command} printed\n{output}"
+
+
 def test_readme_blocks_run_and_print_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In order, in one empty folder: files are written, commands and Python run, and outputs are the ones shown."""
+    """In order, in one empty folder: files are written, commands and Python run, and outputs are the ones shown.
+
+    A block under `<!-- emulator: DIR -->` runs while an emulator serves the store in that directory, as the text there
+    tells readers to have one.
+    """
     monkeypatch.chdir(tmp_path)
-    env = environment(tmp_path)
+    monkeypatch.setenv("POSTHOG_EVENTS_STATE_DIR", str(tmp_path / ".state"))
+    env = environment(tmp_path, POSTHOG_EVENTS_STATE_DIR=str(tmp_path / ".state"))
     namespace: dict[str, object] = {"__name__": "readme"}
     printed: str | None = None
 
@@ -86,12 +102,11 @@ def test_readme_blocks_run_and_print_what_they_show(tmp_path: Path, monkeypatch:
             with contextlib.redirect_stdout(out):
                 exec(compile(block.code, where, "exec"), namespace)
             printed = out.getvalue()
+        elif block.mark.startswith("emulator: "):
+            with emulator(tmp_path / block.mark.removeprefix("emulator: ")) as served:
+                check_transcript(block, where, tmp_path, env | served.environment)
         elif block.language == "console":
-            for command, shown in transcript(block.code):
-                code, output = run_in_terminal(command, cwd=tmp_path, env=env)
-                failed = "error:" in shown
-                assert failed == (code != 0), f"{where}: {command}: exit code {code}\n{output}"
-                assert same(shown, output), f"{where}: {command} printed\n{output}"
+            check_transcript(block, where, tmp_path, env)
         elif block.language == "bash":
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", block.code], cwd=tmp_path, env=env, capture_output=True, text=True
@@ -168,15 +183,38 @@ def working_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# run by tests/e2e/test_cli_demo.py and, because it needs a server, tests/e2e/test_push_cli.py
-ELSEWHERE = {"posthog-events demo", "posthog-events local push"}
+@pytest.fixture(scope="module")
+def project() -> Iterator[EmulatedPostHog]:
+    """Lend the PostHog project that the examples of the help take for granted."""
+    now = datetime.now(UTC)
+    event = {"event": "signup", "distinct_id": "ann@example.com", "properties": {"plan": "pro"}}
+    with emulator(
+        events=[
+            {
+                **event,
+                "uuid": "018f3c2e-7a51-7b0c-8f3e-2d1c0b9a8f7e",
+                "timestamp": (now - timedelta(days=1)).isoformat(),
+            },
+            {**event, "event": "purchase", "timestamp": (now - timedelta(days=2)).isoformat()},
+        ]
+    ) as served:
+        yield served
+
+
+# run by tests/e2e/test_cli_demo.py and, because they need or are a server, tests/e2e/test_push_cli.py and
+# tests/e2e/test_emulator_cli.py
+ELSEWHERE = {"posthog-events demo", "posthog-events local push", "posthog-events emulator"}
+
+ASKS_POSTHOG = ("events ", "persons", "definitions ", "export", "local pull")
 
 
 @pytest.mark.parametrize("path", ["posthog-events", *sorted(COMMANDS.keys() - ELSEWHERE)])
-def test_example_of_the_help_runs(working_folder: Path, path: str) -> None:
+def test_example_of_the_help_runs(working_folder: Path, project: EmulatedPostHog, path: str) -> None:
     """What the help gives as an example can be typed as it stands."""
     line = shlex.split(example(COMMANDS.get(path, cli)))
+    asks = path.removeprefix("posthog-events ").startswith(ASKS_POSTHOG)
+    state = {"POSTHOG_EVENTS_STATE_DIR": str(working_folder / ".state")}
 
-    done = run(*line[1:], cwd=working_folder)
+    done = run(*line[1:], cwd=working_folder, **state, **(project.environment if asks else {}))
 
     assert (line[0], 0) == ("posthog-events", done.returncode), done.stderr

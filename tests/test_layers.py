@@ -17,13 +17,19 @@ PACKAGE = ROOT / "posthog_events"
 # From the top down: what stands in one line may import its own line and the lines below it.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli", "__main__"}),
+    frozenset({"testing"}),
+    frozenset({"emulator"}),
     frozenset({"demo"}),
+    frozenset({"doctor"}),
+    frozenset({"destinations"}),
     frozenset({"connection"}),
+    frozenset({"posthog"}),
     frozenset({"clickhouse"}),
     frozenset({"queryfiles"}),
+    frozenset({"hog"}),
     frozenset({"hogql"}),
     frozenset({"frames"}),
-    frozenset({"result", "config", "errors", "limits"}),
+    frozenset({"result", "config", "config_file", "errors", "limits"}),
 )
 HEAVY = {
     "altair",
@@ -40,11 +46,20 @@ HEAVY = {
     "requests",
     "rich",
     "ruamel",
+    "starlette",
+    "tenacity",
+    "uvicorn",
+    "vcr",
     "vl_convert",
 }
 # These are themselves imported inside the functions that need them: frames are made of polars, and a subclass of
 # Jinja's sandbox cannot be written without Jinja.
-MAY_IMPORT = {"frames": {"polars"}, "queryfiles/environment.py": {"jinja2"}, "queryfiles/template.py": {"jinja2"}}
+MAY_IMPORT = {
+    "emulator": {"polars", "starlette", "uvicorn"},
+    "frames": {"polars"},
+    "queryfiles/environment.py": {"jinja2"},
+    "queryfiles/template.py": {"jinja2"},
+}
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_library" not in path.parts)
 IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from posthog_events.cli.progress import Meter, meter
+from posthog_events.cli.pull import pull
 
 if TYPE_CHECKING:
     from posthog_events.clickhouse.catalog import PropertyKind
@@ -30,6 +32,9 @@ store_option = click.option(
 @click.group()
 def local() -> None:
     """Keep events in a store on this machine."""
+
+
+local.add_command(pull)
 
 
 @local.command("import")
@@ -74,13 +79,13 @@ def import_(
         click.echo(f"stored {rows:,} rows as the table {table} in {directory}")
         return
     mapping = ColumnMapping(event=event, time=time, user=user, uuid=uuid, timezone=timezone)
-    with _progress() as progress:
+    with meter("reading") as bar:
         report = store.import_events(
             paths,
             mapping,
             types=_types(types),
             max_rejected=max_rejected,
-            progress=progress,
+            progress=_shown_on(bar),
             dry_run=dry_run,
         )
     _show_import(report, directory)
@@ -205,26 +210,12 @@ def _types(pairs: tuple[str, ...]) -> dict[str, PropertyKind]:
     return types
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[Progress], None] | None]:
-    """Draw a bar on stderr when somebody looks."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+def _shown_on(bar: Meter) -> Callable[[Progress], None]:
+    def show(progress: Progress) -> None:
+        text = f"{progress.path.name}: {progress.rows:,} rows"
+        bar.show(text, done=progress.done_bytes, total=progress.total_bytes)
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def show(progress: Progress) -> None:
-            text = f"{progress.path.name}: {progress.rows:,} rows"
-            bar.update(task, total=progress.total_bytes, completed=progress.done_bytes, description=text)
-
-        yield show
+    return show
 
 
 def _show_import(report: ImportReport, directory: Path) -> None:

@@ -30,9 +30,30 @@ class LazyCommand(NamedTuple):
 
 
 COMMANDS: Mapping[str, LazyCommand] = {
+    "config": LazyCommand("posthog_events.cli.config", "config", "Show the settings in use."),
+    "definitions": LazyCommand(
+        "posthog_events.cli.definitions", "definitions", "List the event names and properties of a PostHog project."
+    ),
     "demo": LazyCommand("posthog_events.cli.demo", "demo", "Build an example store and walk through five questions."),
+    "doctor": LazyCommand(
+        "posthog_events.cli.doctor",
+        "doctor",
+        "Check settings, key, project, clocks, limits, store and packages; say what to do, most important first.",
+    ),
+    "emulator": LazyCommand(
+        "posthog_events.cli.emulator", "emulator", "Serve a PostHog on this machine, for trying out scripts."
+    ),
+    "events": LazyCommand(
+        "posthog_events.cli.events", "events", "List events of a PostHog project, and look at single ones."
+    ),
+    "export": LazyCommand(
+        "posthog_events.cli.export", "export", "Export every event that PostHog stored in a range, and prove it."
+    ),
     "init": LazyCommand("posthog_events.cli.init", "init", "Create a working folder with commented examples."),
     "local": LazyCommand("posthog_events.cli.local", "local", "Keep events in a store on this machine."),
+    "persons": LazyCommand(
+        "posthog_events.cli.persons", "persons", "List persons of a PostHog project with their properties."
+    ),
     "query": LazyCommand("posthog_events.cli.query", "query", "Run, list, show and check query files."),
 }
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from posthog_events.config import Settings, load_settings, store_dsn, user_file
+from posthog_events.config import DEFAULT_STORE, Settings, load_settings, store_dsn, user_file
 from posthog_events.frames.chart_file import ENDINGS as CHART_ENDINGS
 from posthog_events.frames.output import FORMATS, Format
 
@@ -31,6 +32,8 @@ __all__ = [
     "inline_values",
     "named_values",
     "output_options",
+    "posthog_options",
+    "project_options",
 ]
 
 TERMINAL = Path("-")
@@ -44,19 +47,33 @@ class Target:
     """Where queries run, and where query files are looked for."""
 
     settings: Settings
+    fresh: bool = False
+    asynchronous: bool = False
+    max_wait_s: float | None = None
 
-    def connect(self, *, unlimited: bool = False) -> Connection:
-        """Open the engine; `unlimited` lifts PostHog's row limits."""
+    @contextmanager
+    def connect(self, *, unlimited: bool = False) -> Iterator[Connection]:
+        """Lend the engine; `unlimited` lifts PostHog's row limits, and waits for PostHog's are shown meanwhile."""
+        from posthog_events.cli.waiting import watching
         from posthog_events.connection import connect
         from posthog_events.limits import POSTHOG_ROWS, UNLIMITED_ROWS
 
         settings = self.settings
-        return connect(
-            settings.require_dsn(),
-            timezone=settings.timezone.value if settings.timezone else None,
-            row_limits=UNLIMITED_ROWS if unlimited else POSTHOG_ROWS,
-            password=settings.password.value if settings.password else None,
-        )
+        with (
+            watching() as observer,
+            connect(
+                settings.require_dsn(),
+                timezone=settings.timezone.value if settings.timezone else None,
+                row_limits=UNLIMITED_ROWS if unlimited else POSTHOG_ROWS,
+                password=settings.password.value if settings.password else None,
+                profile=settings.profile.value if settings.profile else None,
+                fresh=self.fresh,
+                asynchronous=self.asynchronous,
+                max_wait_s=self.max_wait_s,
+                observer=observer,
+            ) as connection,
+        ):
+            yield connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +102,16 @@ def queries_option(command: Command) -> Command:
     )(command)
 
 
-def settings_from(*, dsn: str | None = None, timezone: str | None = None, queries: Sequence[Path] = ()) -> Settings:
+def settings_from(
+    *,
+    dsn: str | None = None,
+    timezone: str | None = None,
+    queries: Sequence[Path] = (),
+    profile: str | None = None,
+) -> Settings:
     """Complete the options given with the environment and the settings files."""
     return load_settings(
-        arguments={"dsn": dsn, "timezone": timezone, "queries": queries},
+        arguments={"dsn": dsn, "timezone": timezone, "queries": queries, "profile": profile},
         environ=os.environ,
         directory=Path(),
         user=user_file(),
@@ -104,9 +127,14 @@ def search_folders(settings: Settings) -> tuple[Path, ...]:
 
 
 def engine_options(command: Command) -> Command:
-    """Add --dsn, --store, --timezone and --queries; the command receives a `target`."""
+    """Add --dsn, --engine, --store, --profile, --timezone, --queries and what PostHog needs; hands over a `target`."""
 
-    @click.option("--dsn", help="Query this engine: chdb://DIR, or clickhouse://user@host/database.")
+    @click.option("--dsn", help="Query this engine: chdb://DIR, clickhouse://user@host/database, posthog://eu/PROJECT.")
+    @click.option(
+        "--engine",
+        type=click.Choice(["local", "posthog"]),
+        help="Query the local store, or the PostHog project of your settings.",
+    )
     @click.option(
         "--store",
         metavar="DIR",
@@ -114,15 +142,60 @@ def engine_options(command: Command) -> Command:
         help="Query the local store in this directory (./events when it is there).",
     )
     @click.option("--timezone", metavar="ZONE", help="Begin days in this IANA time zone, such as Europe/Berlin.")
+    @click.option("--fresh", is_flag=True, help="PostHog: compute the answer now, instead of taking a cached one.")
+    @click.option("--async", "asynchronous", is_flag=True, help="PostHog: queue the query, for one that runs long.")
     @queries_option
+    @posthog_options
     @functools.wraps(command)
     def wrapper(
-        *args: Any, dsn: str | None, store: Path | None, timezone: str | None, queries: Sequence[Path], **kwargs: Any
+        *args: Any,
+        dsn: str | None,
+        engine: str | None,
+        store: Path | None,
+        timezone: str | None,
+        fresh: bool,
+        asynchronous: bool,
+        queries: Sequence[Path],
+        profile: str | None,
+        max_wait_s: float | None,
+        **kwargs: Any,
     ) -> Any:
-        if dsn and store:
-            raise click.UsageError("--dsn and --store both say where the events are: give one of them.")
-        settings = settings_from(dsn=store_dsn(store) if store else dsn, timezone=timezone, queries=queries)
-        return command(*args, target=Target(settings), **kwargs)
+        if sum(map(bool, (dsn, engine == "posthog" or None, store))) > 1 or (dsn and engine):
+            raise click.UsageError(
+                "--dsn and --store both say where the events are, as --engine does: give one of them."
+            )
+        if store or engine == "local":
+            dsn = store_dsn(store or DEFAULT_STORE)
+        elif engine == "posthog":
+            dsn = "posthog://"
+        settings = settings_from(dsn=dsn, timezone=timezone, queries=queries, profile=profile)
+        target = Target(settings, fresh=fresh, asynchronous=asynchronous, max_wait_s=max_wait_s)
+        return command(*args, target=target, **kwargs)
+
+    return cast(Command, wrapper)
+
+
+def posthog_options(command: Command) -> Command:
+    """Add --profile and --max-wait; the command receives `profile` and `max_wait_s`."""
+    command = click.option(
+        "--max-wait",
+        "max_wait_s",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0),
+        help="PostHog: wait at most so long for a rate limit, then leave with exit code 5.",
+    )(command)
+    return click.option("--profile", metavar="NAME", help="PostHog: use this profile of your settings files.")(command)
+
+
+def project_options(command: Command) -> Command:
+    """Add --dsn, --profile and --max-wait for commands that speak to PostHog; hands over a `target`."""
+
+    @click.option("--dsn", help="The project: posthog://eu/PROJECT (else POSTHOG_HOST and POSTHOG_PROJECT_ID).")
+    @posthog_options
+    @functools.wraps(command)
+    def wrapper(*args: Any, dsn: str | None, profile: str | None, max_wait_s: float | None, **kwargs: Any) -> Any:
+        settings = settings_from(dsn=dsn or "posthog://", profile=profile)
+        return command(*args, target=Target(settings, max_wait_s=max_wait_s), **kwargs)
 
     return cast(Command, wrapper)
 

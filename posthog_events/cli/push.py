@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from posthog_events.cli.options import settings_from
+from posthog_events.cli.progress import meter
 
 __all__ = ["push_store"]
 
@@ -28,31 +27,18 @@ def push_store(directory: Path, dsn: str) -> None:
     with (
         Client.open(dsn, password=password.value if password else None) as target,
         Client.open("chdb://memory") as source,
-        _progress(store.manifest().rows) as progress,
+        meter("events") as bar,
     ):
-        report = push(catalog, source=source, target=target, progress=progress)
+        # only of the events is it known beforehand how many there are
+        events = store.manifest().rows
+
+        def show(table: str, rows: int) -> None:
+            bar.show(f"{table}: {rows:,} rows", done=rows if table == "events" else events, total=events)
+
+        report = push(catalog, source=source, target=target, progress=show)
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
     width = max(map(len, report.rows))
     for name, rows in report.rows.items():
         click.echo(f"{name:<{width}}  {rows:,} rows")
     click.echo(f"copied {directory} to {target.dsn} as push {report.push_id}; query it with --dsn '{target.dsn}'")
-
-
-@contextmanager
-def _progress(events: int) -> Iterator[Callable[[str, int], None]]:
-    """Draw a bar on stderr when somebody looks; only of the events is it known beforehand how many there are."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("events", total=events)
-
-        def show(table: str, rows: int) -> None:
-            done = rows if table == "events" else events
-            bar.update(task, description=f"{table}: {rows:,} rows", completed=done)
-
-        yield show

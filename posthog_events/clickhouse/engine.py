@@ -43,6 +43,11 @@ class ClickHouseEngine:
     settings: CompileSettings
     clock: Callable[[], datetime] | None = None
 
+    @property
+    def timezone(self) -> str:
+        """The project's IANA zone, as the catalog has it."""
+        return self.catalog().timezone
+
     def run(self, query: Query, *, allow_truncated: bool = False) -> QueryResult:
         """Run `query` and return a typed frame.
 
@@ -70,6 +75,17 @@ class ClickHouseEngine:
         """Return the ClickHouse SQL of `query`, settings included, without running it."""
         compiled = self.compile(query)
         return printable(compiled.sql, compiled.settings)
+
+    def tables(self) -> Mapping[str, Mapping[str, str]]:
+        """Return table to column to ClickHouse type, for everything a query can read."""
+        return {
+            name: {column: details.type for column, details in table.columns.items() if not details.hidden}
+            for name, table in self.catalog().tables.items()
+        }
+
+    def close(self) -> None:
+        """Close the connections; results stay usable."""
+        self.client.close()
 
     def compile(self, query: Query) -> Compiled:
         """Return the ClickHouse SQL that `run` would send.

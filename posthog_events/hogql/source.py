@@ -28,5 +28,8 @@ class Source:
 
     def error(self, cls: type[E], message: str, node: ast.Node) -> E:
         """Return an error that points at `node`."""
-        start, end = node.span or (None, None)
+        return self.error_at(cls, message, *(node.span or (None, None)))
+
+    def error_at(self, cls: type[E], message: str, start: int | None, end: int | None) -> E:
+        """Return an error that points at `text[start:end]`."""
         return cls(message, text=self.text, start=start, end=end, name=self.name, first_line=self.first_line)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from posthog_events.config import Setting, load_settings, store_dsn
+from posthog_events.config import PostHogTarget, Setting, Settings, load_settings, store_dsn
 from posthog_events.errors import ConfigError
 
 
@@ -83,7 +83,7 @@ def test_queries_of_a_file_are_relative_to_the_file(tmp_path: Path) -> None:
         ("dsn = 3", "dsn must be text, but is 3"),
         ('queries = "queries"', "queries must be a list of directories, but is 'queries'"),
         ("queries = [1]", r"queries must be a list of directories, but is \[1\]"),
-        ('dns = "chdb://./events"', "unknown key 'dns'. The keys are: dsn, timezone, queries"),
+        ('dns = "chdb://./events"', "unknown key 'dns'. The keys are: dsn, timezone, queries, profile, host"),
         ("[dsn]\na = 1", "dsn must be text"),
     ],
     ids=["syntax", "number", "text for a list", "list of numbers", "unknown key", "table"],
@@ -112,3 +112,112 @@ def test_store_directory_becomes_a_dsn(path: str, dsn: str) -> None:
     """A relative path keeps its ./ so that it cannot be read as a host."""
     assert store_dsn(path) == dsn
     assert store_dsn(Path(path)) == dsn
+
+
+KEY = "phx_made_up"
+
+
+def settings(
+    tmp_path: Path, environ: dict[str, str], *, project: str = "", user: str = "", **arguments: str
+) -> Settings:
+    """Load settings from texts of the two files."""
+    (tmp_path / "posthog-events.toml").write_text(project)
+    (tmp_path / "user.toml").write_text(user)
+    return load_settings(arguments=arguments, environ=environ, directory=tmp_path, user=tmp_path / "user.toml")
+
+
+def test_environment_names_a_project(tmp_path: Path) -> None:
+    """PostHog's own three variables are enough, and win over a store in the working directory."""
+    (tmp_path / "events").mkdir()
+    environ = {"POSTHOG_HOST": "eu", "POSTHOG_PROJECT_ID": "12", "POSTHOG_PERSONAL_API_KEY": KEY}
+
+    found = settings(tmp_path, environ)
+
+    assert "posthog://" == found.require_dsn()
+    assert PostHogTarget("eu", 12, KEY) == found.posthog()
+
+
+def test_dsn_wins_over_host_and_project_of_the_environment(tmp_path: Path) -> None:
+    """What the DSN names counts; what it leaves out comes from the settings."""
+    environ = {"POSTHOG_HOST": "eu", "POSTHOG_PROJECT_ID": "12", "POSTHOG_PERSONAL_API_KEY": KEY}
+
+    assert PostHogTarget("us", 3, KEY) == settings(tmp_path, environ, dsn="posthog://us/3").posthog()
+    assert PostHogTarget("us", 12, KEY) == settings(tmp_path, environ, dsn="posthog://us").posthog()
+
+
+def test_everything_missing_is_named_at_once(tmp_path: Path) -> None:
+    """Host, project and key are three things to set, said in one sentence."""
+    with pytest.raises(ConfigError, match=r"POSTHOG_HOST.*POSTHOG_PROJECT_ID.*POSTHOG_PERSONAL_API_KEY"):
+        settings(tmp_path, {}, dsn="posthog://").posthog()
+
+
+def test_profile_counts_where_it_was_chosen(tmp_path: Path) -> None:
+    """An argument's profile wins over the environment; the environment wins over a file's own choice."""
+    user = """
+profile = "work"
+[profiles.work]
+host = "eu"
+project = 1
+key_env = "WORK_KEY"
+[profiles.home]
+host = "us"
+project = 2
+key_env = "HOME_KEY"
+"""
+    environ = {"WORK_KEY": "phx_work", "HOME_KEY": "phx_home"}
+
+    assert PostHogTarget("eu", 1, "phx_work") == settings(tmp_path, environ, user=user).posthog()
+    assert PostHogTarget("us", 2, "phx_home") == settings(tmp_path, environ, user=user, profile="home").posthog()
+    both = environ | {"POSTHOG_HOST": "eu", "POSTHOG_PROJECT_ID": "9"}
+    assert PostHogTarget("us", 2, "phx_home") == settings(tmp_path, both, user=user, profile="home").posthog()
+    assert PostHogTarget("eu", 9, "phx_work") == settings(tmp_path, both, user=user).posthog()
+
+
+def test_unknown_profile_lists_the_known_ones(tmp_path: Path) -> None:
+    """A misspelt profile is not passed over."""
+    with pytest.raises(ConfigError, match=r"no profile 'hom' .*There are: home"):
+        settings(tmp_path, {}, user="[profiles.home]\nhost = 'us'", profile="hom")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('key = "phx_x"', "secrets do not belong in a file"),
+        ("project = 'abc'", "project must be the project's number"),
+        ("[profiles]\nwork = 3", r"\[profiles.work\]: must be a table"),
+        ("[profiles.a.profiles.b]\nhost = 'us'", "profiles do not nest"),
+        ("[profiles.a]\nhots = 'us'", r"\[profiles.a\]: unknown key 'hots'"),
+    ],
+    ids=["secret", "project", "no table", "nested", "unknown"],
+)
+def test_faults_of_a_profile_are_named(tmp_path: Path, text: str, message: str) -> None:
+    """A profile is checked as the file is; no message repeats a secret."""
+    with pytest.raises(ConfigError, match=message) as caught:
+        settings(tmp_path, {}, project=text)
+    assert "phx_x" not in str(caught.value)
+
+
+def test_key_of_the_environment_is_not_sent_to_a_host_that_a_folder_names(tmp_path: Path) -> None:
+    """A `posthog-events.toml` that came with a folder cannot lead the key to its author's server."""
+    project = 'host = "evil.example"\nproject = 1'
+    environ = {"POSTHOG_PERSONAL_API_KEY": KEY}
+
+    with pytest.raises(
+        ConfigError, match=r"'evil\.example' comes from .*posthog-events\.toml, but the key from"
+    ) as caught:
+        settings(tmp_path, environ, project=project).posthog()
+    assert KEY not in str(caught.value)
+    with pytest.raises(ConfigError, match=r"evil\.example"):
+        settings(tmp_path, environ, project='dsn = "posthog://evil.example/1"').posthog()
+
+    assert "eu" == settings(tmp_path, environ, project='host = "eu"\nproject = 1').posthog().host
+    said = environ | {"POSTHOG_HOST": "evil.example"}
+    assert "evil.example" == settings(tmp_path, said, project=project).posthog().host
+
+
+def test_secrets_do_not_show(tmp_path: Path) -> None:
+    """No representation of settings holds the key."""
+    found = settings(tmp_path, {"POSTHOG_HOST": "eu", "POSTHOG_PROJECT_ID": "1", "POSTHOG_PERSONAL_API_KEY": KEY})
+
+    assert KEY not in repr(found)
+    assert KEY not in repr(found.posthog())

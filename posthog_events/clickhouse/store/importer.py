@@ -22,7 +22,7 @@ from posthog_events.clickhouse.store.infer import infer_types, merge_kinds
 from posthog_events.clickhouse.store.manifest import ImportRecord, Manifest, PropertyType, sync_file, write_manifest
 from posthog_events.clickhouse.store.prefetch import prefetch
 from posthog_events.clickhouse.store.readers import Part, Reject, read_parts
-from posthog_events.clickhouse.store.report import ColumnMapping, FileReport, ImportReport, Progress
+from posthog_events.clickhouse.store.report import ColumnMapping, FileReport, ImportReport, Progress, Pulled
 from posthog_events.clickhouse.store.rewrite import compact
 from posthog_events.clickhouse.store.session import Session, write_session
 from posthog_events.clickhouse.store.stage import STAGE_SETTINGS, stage_sql
@@ -72,9 +72,12 @@ def import_events(
     max_rejected: int | None,
     progress: Callable[[Progress], None] | None,
     dry_run: bool,
+    pulled: Pulled | None,
 ) -> ImportReport:
     """Import files into a store; see `EventStore.import_events`."""
     started = time.monotonic()
+    if not paths and pulled is None:
+        raise ImportFailed("no file was named; name at least one")
     plans = [plan_import(read_sample(path), mapping, store.manifest().timezone) for path in _expand(paths)]
     import_id = f"{store.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     with store.writing() as manifest, write_session(store, import_id) as session:
@@ -87,7 +90,7 @@ def import_events(
             reports.append(_import_file(run, plan, types, progress, done, total))
             done += plan.sample.path.stat().st_size
         _check_rejected(run, reports, max_rejected)
-        changed, new = _finish(run, manifest, types, reports)
+        changed, new = _finish(run, manifest, types, reports, pulled)
         if dry_run:
             for file in writer.files:
                 (store.data / file.name).unlink()
@@ -109,8 +112,6 @@ def import_events(
 
 def _expand(paths: Sequence[Path]) -> list[Path]:
     """Replace directories by the files in them."""
-    if not paths:
-        raise ImportFailed("no file was named; name at least one")
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -221,17 +222,26 @@ def _check_rejected(run: _Run, reports: Sequence[FileReport], max_rejected: int 
 
 
 def _finish(
-    run: _Run, manifest: Manifest, types: Mapping[str, PropertyKind], reports: Sequence[FileReport]
+    run: _Run,
+    manifest: Manifest,
+    types: Mapping[str, PropertyKind],
+    reports: Sequence[FileReport],
+    pulled: Pulled | None,
 ) -> tuple[dict[str, PropertyKind], Manifest]:
     """Return the types that change, and the manifest with everything written."""
     changed: dict[str, PropertyKind] = {}
     merged: dict[str, dict[str, PropertyType]] = {}
     old = {"properties": manifest.event_types, "person_properties": manifest.person_types}
+    defined = {
+        "properties": pulled.event_types if pulled else {},
+        "person_properties": pulled.person_types if pulled else {},
+    }
     for document, prefix in (("properties", "properties."), ("person_properties", "person.properties.")):
-        kinds, conflicts = merge_kinds(old[document], run.kinds[document])
+        known = {**old[document], **_defined(old[document], defined[document])}
+        kinds, conflicts = merge_kinds(known, run.kinds[document])
         overrides = types if document == "properties" else {}
         merged[document] = {
-            **old[document],
+            **known,
             **{key: PropertyType(kind) for key, kind in kinds.items()},
             **{key: PropertyType(kind, "override") for key, kind in overrides.items()},
         }
@@ -246,7 +256,7 @@ def _finish(
     record = ImportRecord(
         id=run.writer.import_id,
         at=run.store.now().isoformat(timespec="seconds"),
-        files=tuple(str(report.path) for report in reports),
+        files=(pulled.label,) if pulled else tuple(str(report.path) for report in reports),
         stored=sum(report.stored for report in reports),
         duplicates=sum(report.duplicates for report in reports),
         rejected=sum(report.rejected for report in reports),
@@ -257,5 +267,13 @@ def _finish(
         event_types=merged["properties"],
         person_types=merged["person_properties"],
         group_types=run.writer.group_types,
-        imports=(*manifest.imports, record),
+        # A pull that found nothing is no import.
+        imports=(*manifest.imports, record) if record.stored or not pulled else manifest.imports,
+        pulls={**manifest.pulls, pulled.key: pulled.state} if pulled else manifest.pulls,
     )
+
+
+def _defined(old: Mapping[str, PropertyType], types: Mapping[str, PropertyKind]) -> dict[str, PropertyType]:
+    """Return the types that definitions set: all but those that the user has set."""
+    free = (key for key in types if key not in old or old[key].source != "override")
+    return {key: PropertyType(types[key], "definition") for key in free}

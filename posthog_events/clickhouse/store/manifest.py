@@ -22,6 +22,7 @@ __all__ = [
     "ImportRecord",
     "Manifest",
     "PropertyType",
+    "PullState",
     "Retired",
     "StoredTable",
     "read_manifest",
@@ -92,6 +93,19 @@ class ImportRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PullState:
+    """How far a store has been brought up to date from one project.
+
+    Args:
+        position: ISO 8601. Whatever PostHog stored before was asked for when it could be there, or later.
+        export_id: The export whose files were imported last.
+    """
+
+    position: str
+    export_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Retired:
     """A file that no longer belongs to the store but that a running reader may still open; `at` is Unix seconds."""
 
@@ -101,7 +115,7 @@ class Retired:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The whole store as of one write."""
+    """The whole store as of one write; `pulls` is by origin and project, such as `https://eu.posthog.com#7`."""
 
     version: int = FORMAT_VERSION
     files: tuple[DataFile, ...] = ()
@@ -114,6 +128,7 @@ class Manifest:
     group_types: Mapping[str, int] = field(default_factory=dict)
     imports: tuple[ImportRecord, ...] = ()
     retired: tuple[Retired, ...] = ()
+    pulls: Mapping[str, PullState] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

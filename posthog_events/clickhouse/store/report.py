@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from posthog_events.clickhouse.catalog import PropertyKind
+from posthog_events.clickhouse.store.manifest import PullState
 
-__all__ = ["ColumnMapping", "FileReport", "ImportReport", "Progress"]
+__all__ = ["ColumnMapping", "FileReport", "ImportReport", "Progress", "Pulled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,25 @@ class ColumnMapping:
     user: str | None = None
     uuid: str | None = None
     timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What is committed together with events that came from a project.
+
+    Args:
+        key: The project, as in `Manifest.pulls`.
+        state: How far the store is with these events in it.
+        label: What the record of the import calls its source.
+        event_types: Types of property definitions; they overrule what values suggest, not what the user has set.
+        person_types: The same for person properties.
+    """
+
+    key: str
+    state: PullState
+    label: str
+    event_types: Mapping[str, PropertyKind] = field(default_factory=dict)
+    person_types: Mapping[str, PropertyKind] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from posthog_events.clickhouse.catalog import Catalog, PersonMode, PropertyKind
 from posthog_events.clickhouse.store.layout import check_path
 from posthog_events.clickhouse.store.lock import write_lock
 from posthog_events.clickhouse.store.manifest import Manifest, PropertyType, read_manifest, write_manifest
-from posthog_events.clickhouse.store.report import ColumnMapping, ImportReport, Progress
+from posthog_events.clickhouse.store.report import ColumnMapping, ImportReport, Progress, Pulled
 from posthog_events.clickhouse.store.tables import build_catalog
 from posthog_events.errors import ConfigError, StoreError, StoreNotFound
 
@@ -172,6 +172,7 @@ class EventStore:
         max_rejected: int | None = None,
         progress: Callable[[Progress], None] | None = None,
         dry_run: bool = False,
+        pulled: Pulled | None = None,
     ) -> ImportReport:
         """Add the events of files to the store, all of them or, on any error, none.
 
@@ -182,6 +183,7 @@ class EventStore:
             max_rejected: Rows that may be no events before the import fails; None allows one row in ten.
             progress: Called after each part of a file.
             dry_run: Read and check everything, store nothing.
+            pulled: What else is true once these events are in the store, also when there are no files at all.
 
         Raises:
             ImportFailed: A file cannot be read, its columns cannot be told, or too many rows are rejected.
@@ -197,6 +199,7 @@ class EventStore:
             max_rejected=max_rejected,
             progress=progress,
             dry_run=dry_run,
+            pulled=pulled,
         )
 
     def import_table(self, name: str, path: Path | str) -> int:

@@ -33,7 +33,7 @@ def test_help_line_is_the_first_line_of_the_command(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "hint"),
-    [("qurey", "no command 'qurey'. Did you mean query?"), ("zzz", "There are: demo, init, local, query.")],
+    [("qurey", "no command 'qurey'. Did you mean query?"), ("zzz", f"There are: {', '.join(sorted(COMMANDS))}.")],
 )
 def test_unknown_command_is_answered_with_a_suggestion(
     capsys: pytest.CaptureFixture[str], typed: str, hint: str

@@ -1,0 +1,1 @@
+"""A local PostHog: its documented HTTP behaviour, limits and traps included, over a local store."""

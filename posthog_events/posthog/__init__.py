@@ -1,0 +1,1 @@
+"""PostHog itself over HTTP: one module per API object, all of them over `http.Api`."""
