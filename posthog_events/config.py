@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -62,11 +63,16 @@ class Setting(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class PostHogTarget:
-    """One project of one PostHog, and the key to it."""
+    """One project of one PostHog, and the key to it.
+
+    Args:
+        limits: `queries_at_a_time`, `queries_per_minute`, `queries_per_hour`, where they are not PostHog's usual ones.
+    """
 
     host: str
     project_id: int
     key: str = field(repr=False)
+    limits: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ class Settings:
         project: The project's number, as text.
         key: The personal API key.
         token: The project token, for capture.
+        limits: See `PostHogTarget`.
     """
 
     dsn: Setting[str] | None = None
@@ -94,6 +101,7 @@ class Settings:
     project: Setting[str] | None = None
     key: Setting[str] | None = field(default=None, repr=False)
     token: Setting[str] | None = field(default=None, repr=False)
+    limits: Setting[Mapping[str, int]] = Setting(MappingProxyType({}), "default")
 
     def require_dsn(self) -> str:
         """Return the DSN, or say how to get one.
@@ -144,7 +152,7 @@ class Settings:
                 "it is in the address of the project's pages"
             )
         self._check_binding(found_host, found_key)
-        return PostHogTarget(found_host.value, int(found_project.value), found_key.value)
+        return PostHogTarget(found_host.value, int(found_project.value), found_key.value, self.limits.value)
 
     def _check_binding(self, host: Setting[str], key: Setting[str]) -> None:
         """Refuse to hand the environment's key to a host that only a file or a DSN names.
@@ -216,6 +224,7 @@ def load_settings(
         project=project,
         key=key,
         token=first("token"),
+        limits=first("limits") or Setting(MappingProxyType({}), "default"),
     )
 
 

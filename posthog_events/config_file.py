@@ -11,7 +11,8 @@ from posthog_events.errors import ConfigError
 __all__ = ["read_settings_file"]
 
 TEXTS = ("dsn", "timezone", "host", "key_env", "token")
-KEYS = ("dsn", "timezone", "queries", "profile", "host", "project", "key_env", "token", "profiles")
+KEYS = ("dsn", "timezone", "queries", "profile", "host", "project", "key_env", "token", "limits", "profiles")
+LIMITS = ("queries_at_a_time", "queries_per_minute", "queries_per_hour")
 
 
 def read_settings_file(path: Path) -> Mapping[str, Any]:
@@ -58,6 +59,8 @@ def _read_table(values: Mapping[str, Any], path: Path, where: str) -> dict[str, 
                 continue
             case "queries", _:
                 raise ConfigError(f"{where}: queries must be a list of directories, but is {value!r}")
+            case "limits", dict():
+                _check_limits(value, where)
             case "profiles", _:
                 continue
             case _ if key in (*TEXTS, "profile"):
@@ -69,3 +72,11 @@ def _read_table(values: Mapping[str, Any], path: Path, where: str) -> dict[str, 
     if "project" in values:
         read["project"] = str(values["project"])
     return read
+
+
+def _check_limits(limits: Mapping[str, Any], where: str) -> None:
+    for key, value in limits.items():
+        if key not in LIMITS:
+            raise ConfigError(f"{where}: unknown limit {key!r}. The limits are: {', '.join(LIMITS)}")
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f"{where}: {key} must be a number of at least 1, but is {value!r}")

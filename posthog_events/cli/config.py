@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -12,6 +13,12 @@ from posthog_events.config import VARIABLES, Setting
 __all__ = ["config"]
 
 SECRETS = frozenset({"key", "password"})
+
+KEY = re.compile(r"ph[xasr]_")
+"""Keys that open something; one can stand in the wrong variable."""
+
+PASSWORD = re.compile(r"(://[^:/@]*:).*@")
+"""Of a DSN or an address."""
 
 
 @click.group()
@@ -45,9 +52,9 @@ def show(profile: str | None, output: Output) -> None:
 
 
 def _shown(name: str, value: object) -> str:
-    if name in SECRETS:
-        text = str(value)
-        return f"{text[:4]}... ({len(text)} characters)" if text.startswith("ph") else "(set)"
     if isinstance(value, tuple):
         return ", ".join(str(Path(item)) for item in value)
-    return str(value)
+    text = str(value)
+    if KEY.match(text):
+        return f"{text[:4]}... ({len(text)} characters)"
+    return "(set)" if name in SECRETS else PASSWORD.sub(r"\1...@", text)

@@ -30,6 +30,7 @@ def doctor(dsn: str | None, profile: str | None, max_wait_s: float | None) -> No
     """
     from datetime import UTC, datetime
 
+    from posthog_events.cli.waiting import watching
     from posthog_events.config import user_file
     from posthog_events.doctor.examine import examine
     from posthog_events.doctor.finding import Level
@@ -37,15 +38,16 @@ def doctor(dsn: str | None, profile: str | None, max_wait_s: float | None) -> No
     from posthog_events.posthog.project import open_client
 
     patience = PATIENCE_S if max_wait_s is None else max_wait_s
-    findings = examine(
-        arguments={"dsn": dsn, "profile": profile},
-        environ=os.environ,
-        directory=Path(),
-        user=user_file(),
-        state=state_directory(),
-        open_api=lambda target: open_client(target, max_wait_s=patience),
-        clock=lambda: datetime.now(UTC),
-    )
+    with watching() as observer:
+        findings = examine(
+            arguments={"dsn": dsn, "profile": profile},
+            environ=os.environ,
+            directory=Path(),
+            user=user_file(),
+            state=state_directory(),
+            open_api=lambda target: open_client(target, max_wait_s=patience, observer=observer),
+            clock=lambda: datetime.now(UTC),
+        )
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         mark, colour = MARKS[finding.level.name]

@@ -112,16 +112,30 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
     callback=_print_version,
     help="Show the version and exit.",
 )
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Record what PostHog is asked and answers, without secrets and personal data.",
+)
+@click.option(
+    "--replay", metavar="FILE", type=click.Path(dir_okay=False), help="Take PostHog's answers from a recording."
+)
 @click.option("--json", is_flag=True, expose_value=False, help="Report an error as one JSON document on stdout.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
-def cli() -> None:
-    """Answer questions about PostHog events with HogQL query files, on this machine.
+@click.pass_context
+def cli(context: click.Context, record: str | None, replay: str | None) -> None:
+    """Answer questions about PostHog events with HogQL query files, on PostHog or on this machine.
 
     --json and --debug may stand anywhere on the line.
 
     \b
     Example: posthog-events query run event_counts --store events
     """
+    if record or replay:
+        from posthog_events.cli.recording import tape
+
+        context.with_resource(tape(context, record=record, replay=replay))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

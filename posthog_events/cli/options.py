@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from posthog_events.config import DEFAULT_STORE, Settings, load_settings, store_dsn, user_file
+from posthog_events.config import DEFAULT_STORE, Setting, Settings, load_settings, store_dsn, user_file
 from posthog_events.frames.chart_file import ENDINGS as CHART_ENDINGS
 from posthog_events.frames.output import FORMATS, Format
 
@@ -54,6 +54,7 @@ class Target:
     @contextmanager
     def connect(self, *, unlimited: bool = False) -> Iterator[Connection]:
         """Lend the engine; `unlimited` lifts PostHog's row limits, and waits for PostHog's are shown meanwhile."""
+        from posthog_events.cli.moments import clock
         from posthog_events.cli.waiting import watching
         from posthog_events.connection import connect
         from posthog_events.limits import POSTHOG_ROWS, UNLIMITED_ROWS
@@ -62,15 +63,16 @@ class Target:
         with (
             watching() as observer,
             connect(
-                settings.require_dsn(),
+                _given(settings.dsn),
                 timezone=settings.timezone.value if settings.timezone else None,
                 row_limits=UNLIMITED_ROWS if unlimited else POSTHOG_ROWS,
                 password=settings.password.value if settings.password else None,
-                profile=settings.profile.value if settings.profile else None,
+                profile=_given(settings.profile),
                 fresh=self.fresh,
                 asynchronous=self.asynchronous,
                 max_wait_s=self.max_wait_s,
                 observer=observer,
+                clock=clock,
             ) as connection,
         ):
             yield connection
@@ -116,6 +118,21 @@ def settings_from(
         directory=Path(),
         user=user_file(),
     )
+
+
+def project_settings(*, dsn: str | None = None, **options: Any) -> Settings:
+    """As `settings_from`, for PostHog, whatever other engine the settings name."""
+    settings = settings_from(dsn=dsn, **options)
+    if settings.dsn is not None and settings.dsn.value.startswith("posthog://"):
+        return settings
+    if dsn is not None:
+        raise click.UsageError("this is for PostHog: --dsn begins with posthog://, as in posthog://eu/12345.")
+    return settings_from(dsn="posthog://", **options)
+
+
+def _given(setting: Setting[str] | None) -> str | None:
+    """Return what the call itself says. The rest `connect` finds again, with its source: a key is not for any host."""
+    return setting.value if setting is not None and setting.source == "argument" else None
 
 
 def search_folders(settings: Settings) -> tuple[Path, ...]:
@@ -166,9 +183,8 @@ def engine_options(command: Command) -> Command:
             )
         if store or engine == "local":
             dsn = store_dsn(store or DEFAULT_STORE)
-        elif engine == "posthog":
-            dsn = "posthog://"
-        settings = settings_from(dsn=dsn, timezone=timezone, queries=queries, profile=profile)
+        find = project_settings if engine == "posthog" else settings_from
+        settings = find(dsn=dsn, timezone=timezone, queries=queries, profile=profile)
         target = Target(settings, fresh=fresh, asynchronous=asynchronous, max_wait_s=max_wait_s)
         return command(*args, target=target, **kwargs)
 
@@ -194,7 +210,7 @@ def project_options(command: Command) -> Command:
     @posthog_options
     @functools.wraps(command)
     def wrapper(*args: Any, dsn: str | None, profile: str | None, max_wait_s: float | None, **kwargs: Any) -> Any:
-        settings = settings_from(dsn=dsn or "posthog://", profile=profile)
+        settings = project_settings(dsn=dsn, profile=profile)
         return command(*args, target=Target(settings, max_wait_s=max_wait_s), **kwargs)
 
     return cast(Command, wrapper)

@@ -76,5 +76,9 @@ def write_warnings(result: QueryResult) -> None:
     """Tell on stderr what a reader of the rows should know."""
     for warning in result.warnings:
         click.echo(f"warning: {warning}", err=True)
+    if result.cached_at is not None:
+        click.echo(
+            f"from PostHog's cache, computed {result.cached_at:%Y-%m-%d %H:%M:%S} UTC; --fresh asks anew", err=True
+        )
     if result.truncated:
         click.echo(f"warning: more rows exist than these {result.frame.height:,}", err=True)

@@ -69,12 +69,13 @@ class _Waits:
         from rich.console import Console
 
         console = Console(stderr=True)
+        live = console.is_terminal and not console.is_dumb_terminal
         with self._lock:
             news = reason != self._reason
             self._reason, self._until = reason, time.monotonic() + seconds if countdown else 0.0
-            if console.is_terminal and self._live is None:
+            if live and self._live is None:
                 self._live = _start(console, self)
-        if not console.is_terminal and news and countdown:
+        if not live and news and countdown:
             click.echo(f"{reason} (in {_duration(seconds)})", err=True)
 
     def __rich__(self) -> Text:

@@ -33,13 +33,20 @@ from posthog_events.posthog.cassette_player import FRAMING, Player, exchange_of
 from posthog_events.posthog.host import origin_of
 from posthog_events.posthog.scrub import Exchange, Scrubber
 
-__all__ = ["Recorded", "recording", "replaying"]
+__all__ = ["Recorded", "is_replaying", "recording", "replaying"]
 
 _OTHER_LIBRARIES = ("httplib", "boto3", "urllib3", "httplib2", "tornado", "aiohttp", "httpx", "httpx2")
 """What vcrpy patches besides requests."""
 
+_replaying = threading.Event()
+
 Send = Callable[..., Any]
 """`HTTPConnectionPool.urlopen`, or what stands in for it."""
+
+
+def is_replaying() -> bool:
+    """Whether answers come from a recording now: nobody has to be waited for then, and nobody's limits are used up."""
+    return _replaying.is_set()
 
 
 @contextmanager
@@ -115,7 +122,11 @@ def replaying(path: Path) -> Iterator[Recorded]:
         _one_at_a_time(answer),
         vcr.use_cassette(os.fspath(path), record_mode="none", match_on=("recorded",), persister=shelf) as tape,
     ):
-        yield recorded
+        _replaying.set()
+        try:
+            yield recorded
+        finally:
+            _replaying.clear()
 
 
 def _vcr() -> Any:

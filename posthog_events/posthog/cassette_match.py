@@ -17,7 +17,7 @@ from posthog_events.posthog.standins import ANY, is_number
 
 __all__ = ["IGNORED", "Asked", "Bindings", "difference", "read_request"]
 
-IGNORED: Final = frozenset({"client_query_id"})
+IGNORED: Final = frozenset({"client_query_id", "extract_mark"})
 """Fields of a body that differ in every attempt."""
 
 

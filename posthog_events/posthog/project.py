@@ -13,7 +13,9 @@ import msgspec
 
 from posthog_events.config import PostHogTarget
 from posthog_events.errors import ConfigError, IncompleteExtraction
+from posthog_events.limits import QUERY_RATE, QUERY_SLOTS, Rate
 from posthog_events.posthog.capture import Sent, find_missing, prepare, send_batch
+from posthog_events.posthog.cassette import is_replaying
 from posthog_events.posthog.client import ApiClient
 from posthog_events.posthog.definitions import event_definitions, property_definitions
 from posthog_events.posthog.engine import PostHogEngine
@@ -23,7 +25,7 @@ from posthog_events.posthog.extract import Extraction, Progress, extract_rows
 from posthog_events.posthog.host import Host, parse_host
 from posthog_events.posthog.http import Bucket, Reply, Request
 from posthog_events.posthog.observer import Observer
-from posthog_events.posthog.pace import SharedPace, state_directory
+from posthog_events.posthog.pace import RATES, SharedPace, state_directory
 from posthog_events.posthog.persons import list_persons
 from posthog_events.posthog.pull import PullReport, pull
 from posthog_events.posthog.retry import MAX_WAIT_S, RetryPolicy
@@ -64,13 +66,21 @@ def open_client(
         ConfigError: The host or the key cannot be used.
     """
     host = parse_host(target.host)
+    if is_replaying():
+        return ApiClient(host, target.project_id, target.key, sleep=lambda seconds: None)
     observer = observer or Observer()
     patience = MAX_WAIT_S if max_wait_s is None else max_wait_s
+    rate = Rate(
+        target.limits.get("queries_per_minute", QUERY_RATE.per_minute),
+        target.limits.get("queries_per_hour", QUERY_RATE.per_hour),
+    )
     pace = SharedPace(
         state_directory(),
         origin=host.origin,
         project_id=target.project_id,
         max_wait_s=patience,
+        rates={**RATES, Bucket.QUERY: rate},
+        slots=target.limits.get("queries_at_a_time", QUERY_SLOTS),
         on_wait=observer.wait,
     )
     policy = RetryPolicy(max_wait_s=patience)

@@ -186,9 +186,11 @@ def test_unknown_profile_lists_the_known_ones(tmp_path: Path) -> None:
         ("project = 'abc'", "project must be the project's number"),
         ("[profiles]\nwork = 3", r"\[profiles.work\]: must be a table"),
         ("[profiles.a.profiles.b]\nhost = 'us'", "profiles do not nest"),
+        ("[limits]\nqueries_per_day = 3", "unknown limit 'queries_per_day'"),
+        ("[profiles.a.limits]\nqueries_at_a_time = 0", "queries_at_a_time must be a number of at least 1, but is 0"),
         ("[profiles.a]\nhots = 'us'", r"\[profiles.a\]: unknown key 'hots'"),
     ],
-    ids=["secret", "project", "no table", "nested", "unknown"],
+    ids=["secret", "project", "no table", "nested", "limit", "limit number", "unknown"],
 )
 def test_faults_of_a_profile_are_named(tmp_path: Path, text: str, message: str) -> None:
     """A profile is checked as the file is; no message repeats a secret."""
@@ -221,3 +223,12 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
 
     assert KEY not in repr(found)
     assert KEY not in repr(found.posthog())
+
+
+def test_limits_of_a_profile_reach_the_project(tmp_path: Path) -> None:
+    """An organisation that bought more than PostHog's usual limits can say so."""
+    user = "[profiles.big]\nhost = 'eu'\nproject = 1\nkey_env = 'K'\n[profiles.big.limits]\nqueries_at_a_time = 10"
+
+    found = settings(tmp_path, {"K": KEY}, user=user, profile="big").posthog()
+
+    assert {"queries_at_a_time": 10} == dict(found.limits)
