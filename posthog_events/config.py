@@ -109,10 +109,13 @@ class Settings:
         Raises:
             ConfigError: No DSN was given, and there is no local store.
         """
+        if self.dsn is None and any((self.host, self.project, self.key)):
+            return "posthog://"  # something of it is set, and what is missing will be named
         if self.dsn is None:
             raise ConfigError(
                 f"there are no events to query: no --dsn, no --store, and no store at ./{DEFAULT_STORE}. Import some "
-                f"with: posthog-events local import FILE --store {DEFAULT_STORE} (or try: posthog-events demo)"
+                f"with: posthog-events local import FILE --store {DEFAULT_STORE} (or try: posthog-events demo). To ask "
+                f"PostHog, set {VARIABLES['host']}, {VARIABLES['project']} and {KEY_VARIABLE}"
             )
         return self.dsn.value
 
@@ -148,7 +151,7 @@ class Settings:
             raise ConfigError("to ask PostHog, these are missing: " + "; ".join(missing))
         if not found_project.value.isdigit():
             raise ConfigError(
-                f"the project is a number, but {found_project.source} says {found_project.value!r}; "
+                f"the project is a number, but {found_project.source} says something else; "
                 "it is in the address of the project's pages"
             )
         self._check_binding(found_host, found_key)

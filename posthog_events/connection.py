@@ -86,7 +86,7 @@ def connect(
     if scheme == "posthog" and settings is not None:
         if row_limits != POSTHOG_ROWS or max_execution_s is not None or max_memory_bytes is not None:
             raise ConfigError(
-                "PostHog's row, time and memory limits cannot be changed from here; query a local copy "
+                "PostHog's row, time and memory limits cannot be lifted from here (--no-limit); query a local copy "
                 "(posthog-events local pull), or fetch every row with `events list` or `export`"
             )
         from posthog_events.posthog.project import Project
@@ -103,16 +103,19 @@ def connect(
         )
         return Connection(project.engine, project=project, queries=folders, clock=clock or _utc_now)
     if fresh or asynchronous:
-        raise ConfigError("only PostHog has a cache and queued queries; leave out fresh and asynchronous")
+        raise ConfigError(
+            "only PostHog has a cache and queued queries; leave out fresh (--fresh) and asynchronous (--async)"
+        )
     local: EventStore | Path | None = None
     if scheme == "chdb":
         if not rest:
             raise ConfigError("the DSN chdb:// needs the path of an event store, for example chdb://./events")
         local = _local(Path(rest))
     elif scheme != "clickhouse":
+        # the text is not repeated: it may be a key, or hold a password
         raise ConfigError(
-            f"no engine for the DSN scheme {scheme!r}; use chdb://PATH for a local store, "
-            "clickhouse://host/database, or posthog://eu/PROJECT"
+            "the DSN names no engine; use chdb://PATH for a local store, clickhouse://host/database, or "
+            "posthog://eu/PROJECT"
         )
     engine = _engine(dsn, local, timezone, row_limits, clock, max_execution_s, max_memory_bytes, password)
     store = None if isinstance(local, Path) else local

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from posthog_events.errors import PostHogEventsError
+from posthog_events.errors import BadAnswer, PostHogEventsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +72,19 @@ class QueryResult:
     warnings: tuple[str, ...] = ()
     elapsed_s: float = 0.0
     cached_at: datetime | None = None
+
+    def scalar(self) -> Any:
+        """Return the only cell.
+
+        Raises:
+            BadAnswer: There are more, or none.
+        """
+        if self.frame.shape != (1, 1):
+            columns = ", ".join(self.frame.columns)
+            raise BadAnswer(
+                f"{self.query.name}: one value was asked for, and {self.frame.height:,} rows of {columns} came"
+            )
+        return self.frame.item()
 
     def pandas(self) -> pd.DataFrame:
         """Return the rows as a pandas frame.

@@ -47,6 +47,8 @@ def show(profile: str | None, output: Output) -> None:
             rows.append((name, None, f"not set ({variable})"))
         else:
             rows.append((name, _shown(name, setting.value), setting.source))
+    limits = ", ".join(f"{name} {value}" for name, value in settings.limits.value.items())
+    rows.append(("limits", limits or None, settings.limits.source if limits else "PostHog's usual"))
     schema = {"setting": pl.String, "value": pl.String, "source": pl.String}
     write_rows(pl.DataFrame(rows, schema=schema, orient="row"), output)
 

@@ -45,7 +45,9 @@ def doctor(dsn: str | None, profile: str | None, max_wait_s: float | None) -> No
             directory=Path(),
             user=user_file(),
             state=state_directory(),
-            open_api=lambda target: open_client(target, max_wait_s=patience, observer=observer),
+            open_api=lambda target: open_client(
+                target, max_wait_s=patience, max_outage_s=PATIENCE_S, observer=observer
+            ),
             clock=lambda: datetime.now(UTC),
         )
     width = max(len(finding.subject) for finding in findings)

@@ -53,7 +53,7 @@ def list_(
     \b
     Example: posthog-events events list --since -7d --event purchase --select timestamp --select properties.amount
     """
-    from posthog_events.cli.moments import moment
+    from posthog_events.cli.moments import between
     from posthog_events.cli.output import write_rows
     from posthog_events.posthog.project import EVENT_COLUMNS
 
@@ -62,7 +62,7 @@ def list_(
     with target.connect() as connection:
         project = connection.project
         zone = connection.engine.timezone
-        start, end = moment(since, timezone=zone), moment(until, timezone=zone)
+        start, end = between(since, until, timezone=zone, options=("--since", "--until"))
         if rest:
             listing = project.list_events(since=start, until=end, event=names[0] if names else None)
             frame = listing.frame

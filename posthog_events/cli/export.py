@@ -54,15 +54,16 @@ def export(since: str, until: str, out: Path, names: Sequence[str], via: Via, fi
     \b
     Example: posthog-events export --from 2026-01-01 --to 2026-02-01 --out january
     """
-    from posthog_events.cli.moments import moment
+    from posthog_events.cli.moments import between
 
     with target.connect() as connection, export_progress() as progress:
         project = connection.project
         zone = connection.engine.timezone
+        start, end = between(since, until, timezone=zone, options=("--from", "--to"))
         report = project.export(
             out,
-            since=moment(since, timezone=zone),
-            until=moment(until, timezone=zone),
+            since=start,
+            until=end,
             include=names,
             via=via,
             format=file_format,

@@ -7,34 +7,61 @@ from zoneinfo import ZoneInfo
 
 import click
 
-__all__ = ["PINNED", "clock", "moment"]
+__all__ = ["PINNED", "between", "clock", "moment"]
 
 PINNED = "posthog_events.pinned_time"
-"""Where the command line's context keeps the time of a recording."""
+"""Where the command line's context keeps the time; --replay sets that of the recording."""
 
 
 def clock() -> datetime:
-    """Return the time; with --record and --replay it stands still, so that both ask the same."""
-    pinned: datetime | None = click.get_current_context().find_root().meta.get(PINNED)
-    return pinned or datetime.now(UTC)
+    """Return the time at which the command began; it stands still, so that all of a command means the same by it."""
+    now: datetime = click.get_current_context().find_root().meta.setdefault(PINNED, datetime.now(UTC))
+    return now
 
 
-def moment(text: str, *, timezone: str) -> datetime:
+def between(since: str, until: str, *, timezone: str, options: tuple[str, str]) -> tuple[datetime, datetime]:
+    """Return the two ends of a range, told by one clock.
+
+    Args:
+        options: What the ends are called on the command line.
+
+    Raises:
+        UsageError: A text names no moment, or the range is empty.
+    """
+    start, end = (
+        moment(since, timezone=timezone, option=options[0]),
+        moment(until, timezone=timezone, option=options[1]),
+    )
+    if start >= end:
+        raise click.UsageError(
+            f"the range is empty: {options[0]} is {start:%Y-%m-%d %H:%M:%S} and {options[1]} {end:%Y-%m-%d %H:%M:%S}. "
+            "A relative form such as 1d is that long ago."
+        )
+    return start, end
+
+
+def moment(text: str, *, timezone: str, option: str) -> datetime:
     """Return the moment that `text` names; `now` is now.
 
     Args:
         timezone: The zone of texts without an offset, and of days.
 
     Raises:
-        ParameterError: It names none.
+        UsageError: It names none.
     """
-    from posthog_events.errors import Fault, ParameterError
+    from posthog_events.errors import ParameterError
     from posthog_events.hogql.when import resolve_when
 
     at = clock()
     if text.strip().lower() == "now":
         return at
-    found = resolve_when(text, now=at, tz=ZoneInfo(timezone))
+    try:
+        found = resolve_when(text, now=at, tz=ZoneInfo(timezone))
+    except ParameterError:
+        found = None
     if found is None:
-        raise ParameterError([Fault("a range of events needs two ends; `all` is none. Give a date")])
+        raise click.UsageError(
+            f"{option}: {text!r} is not a moment. Use a date (2026-01-31), a time (2026-01-31T08:00:00Z), how long ago "
+            "(-7d, -24h, -3m), or now."
+        )
     return found

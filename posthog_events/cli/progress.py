@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import TaskID
 
-__all__ = ["Meter", "meter"]
+__all__ = ["Meter", "meter", "stderr_console"]
+
+
+@functools.cache
+def stderr_console() -> Console:
+    """Return the one console of stderr: a bar and a countdown on two would draw over each other."""
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 class Meter:
@@ -31,7 +41,6 @@ class Meter:
 @contextmanager
 def meter(text: str) -> Iterator[Meter]:
     """Lend a bar, which is gone when the block ends."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         Progress,
@@ -48,7 +57,7 @@ def meter(text: str) -> Iterator[Meter]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
+    console = stderr_console()
     hidden = not console.is_terminal or console.is_dumb_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         yield Meter(bar, bar.add_task(text, total=None))

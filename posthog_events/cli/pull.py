@@ -56,7 +56,7 @@ def pull(
 
     with target.connect() as connection:
         zone = connection.engine.timezone
-        begin = None if since is None else moment(since, timezone=zone)
+        begin = None if since is None else moment(since, timezone=zone, option="--from")
         try:
             store = EventStore.open(directory)
         except StoreNotFound:

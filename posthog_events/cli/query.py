@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
@@ -86,9 +85,6 @@ def run(
             return
         result = connection.run(source, params, allow_truncated=allow_truncated)
     write_warnings(result)
-    if result.cached_at is not None:
-        at = result.cached_at.astimezone(UTC)
-        click.echo(f"answered from PostHog's cache of {at:%Y-%m-%d %H:%M:%S} UTC; --fresh computes it again", err=True)
     write_rows(result.frame, output)
     if chart is not None:
         write_chart(result.frame, chart, output, file=source if isinstance(source, QueryFile) else None)

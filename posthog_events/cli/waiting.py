@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from posthog_events.cli.progress import stderr_console
 from posthog_events.posthog.observer import Observer
 
 if TYPE_CHECKING:
@@ -66,9 +67,7 @@ class _Waits:
     def _show(self, reason: str, seconds: float, *, countdown: bool = True) -> None:
         if seconds < SHOWN_FROM_S:
             return
-        from rich.console import Console
-
-        console = Console(stderr=True)
+        console = stderr_console()
         live = console.is_terminal and not console.is_dumb_terminal
         with self._lock:
             news = reason != self._reason
@@ -91,7 +90,7 @@ def _start(console: Console, waits: _Waits) -> Live:
     from rich.live import Live
 
     live = Live(waits, console=console, transient=True, refresh_per_second=2)
-    live.start()
+    live.start(refresh=True)
     return live
 
 

@@ -48,6 +48,7 @@ def check_remote(api: Api, settings: Settings, *, clock: Callable[[], datetime])
     scopes: frozenset[str] | None = None
     try:
         current = api.send(Request("GET", CURRENT_KEY))
+        scopes, limited_to = _rights(current)
     except (AuthenticationFailed, ConnectionFailed, BadAnswer, RateLimited) as error:
         yield _of(error)
         return
@@ -55,7 +56,6 @@ def check_remote(api: Api, settings: Settings, *, clock: Callable[[], datetime])
         pass  # OAuth tokens and old servers have no such page; the next questions tell as much
     else:
         yield from _clock(current, clock())
-        scopes, limited_to = _rights(current)
         if limited_to and api.project_id not in limited_to:
             projects = ", ".join(str(number) for number in sorted(limited_to))
             yield Finding(

@@ -37,6 +37,9 @@ __all__ = ["PostHogEngine"]
 POLL_S = (1.0, 2.0, 4.0, 5.0)
 """Seconds between looks at an asynchronous query; each look counts as a query (reference 2.6)."""
 
+CANCEL_WAIT_S = 3.0
+"""How long Ctrl-C waits at most for the cancellation to go out; it mostly takes a fraction of a second."""
+
 ZONE_QUERY = "SELECT timestamp FROM events LIMIT 1"
 
 
@@ -193,7 +196,7 @@ class PostHogEngine:
         if running:
             thread = threading.Thread(target=stop, name="posthog-events cancel", daemon=True)
             thread.start()
-            thread.join(timeout=1.5)
+            thread.join(timeout=CANCEL_WAIT_S)
 
     def _judge(self, query: Query, statement: Statement, answer: Answer, rows: int) -> TruncatedResult | None:
         """Return the error of a cut result; what PostHog does not say is read from the text or asked."""
@@ -205,7 +208,7 @@ class PostHogEngine:
         if rows >= NO_LIMIT_ROWS:
             for branch in limit.unlimited_branches:
                 probe = Query(f"SELECT count() AS n FROM ({branch})", query.values, query.filters, query.variables)
-                if _frame(self._ask(probe)[0]).item() > NO_LIMIT_ROWS:
+                if self.run(probe, allow_truncated=True).scalar() > NO_LIMIT_ROWS:
                     return TruncatedResult(rows, NO_LIMIT_ROWS, query.name)
         return None
 

@@ -28,7 +28,7 @@ from posthog_events.posthog.observer import Observer
 from posthog_events.posthog.pace import RATES, SharedPace, state_directory
 from posthog_events.posthog.persons import list_persons
 from posthog_events.posthog.pull import PullReport, pull
-from posthog_events.posthog.retry import MAX_WAIT_S, RetryPolicy
+from posthog_events.posthog.retry import MAX_OUTAGE_S, MAX_WAIT_S, RetryPolicy
 from posthog_events.result import Query
 
 if TYPE_CHECKING:
@@ -55,12 +55,17 @@ STORED_COLUMNS = (
 
 
 def open_client(
-    target: PostHogTarget, *, max_wait_s: float | None = None, observer: Observer | None = None
+    target: PostHogTarget,
+    *,
+    max_wait_s: float | None = None,
+    max_outage_s: float = MAX_OUTAGE_S,
+    observer: Observer | None = None,
 ) -> ApiClient:
     """Return the client of a project, sharing PostHog's limits with all processes of this machine.
 
     Args:
         max_wait_s: Seconds to wait for a rate limit at most; None: as long as PostHog ever asks for.
+        max_outage_s: Seconds to wait at most for a PostHog that fails or cannot be reached.
 
     Raises:
         ConfigError: The host or the key cannot be used.
@@ -83,7 +88,7 @@ def open_client(
         slots=target.limits.get("queries_at_a_time", QUERY_SLOTS),
         on_wait=observer.wait,
     )
-    policy = RetryPolicy(max_wait_s=patience)
+    policy = RetryPolicy(max_wait_s=patience, max_outage_s=max_outage_s)
     return ApiClient(host, target.project_id, target.key, policy=policy, pace=pace, on_attempt=observer.attempt)
 
 
@@ -209,7 +214,7 @@ class Project:
             )
             values = {"since": since, "until": until, "event": filters.get("event")}
             fresh = replace(self.engine, fresh=True)
-            return int(fresh.run(Query(text, values, name="events listing count")).frame.item())
+            return int(fresh.run(Query(text, values, name="events listing count")).scalar())
 
         return list_events(
             self.api, after=since, before=until, count=count if verify and countable else None, **filters

@@ -25,7 +25,17 @@ from posthog_events.posthog.http import Reply, Request
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["DEFAULT_POLICY", "MAX_WAIT_S", "Attempt", "Outcome", "Retrier", "RetryPolicy", "backoff_s", "may_repeat"]
+__all__ = [
+    "DEFAULT_POLICY",
+    "MAX_OUTAGE_S",
+    "MAX_WAIT_S",
+    "Attempt",
+    "Outcome",
+    "Retrier",
+    "RetryPolicy",
+    "backoff_s",
+    "may_repeat",
+]
 
 Outcome: TypeAlias = Reply | Failure
 

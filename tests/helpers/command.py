@@ -31,6 +31,8 @@ def environment(home: Path, **extra: str) -> dict[str, str]:
         "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(ROOT),
         "HOME": str(home),
+        # parsing is the slow part of the command, and what is parsed does not depend on the test
+        "POSTHOG_EVENTS_CACHE_DIR": str(ROOT / ".pytest_cache" / "hogql"),
         "COLUMNS": str(COLUMNS),
         "NO_COLOR": "1",
         **extra,

@@ -89,7 +89,7 @@ class EngineSource:
 
     def now(self) -> int:
         asked = self._ask(self._statement.now(self._mark()))
-        at: datetime = asked.frame.item()
+        at: datetime = asked.scalar()
         return microseconds(at.astimezone(UTC))
 
     def histogram(self, histogram: Histogram) -> Mapping[int, int]:
