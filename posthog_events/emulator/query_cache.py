@@ -16,6 +16,9 @@ FRESH = timedelta(days=1)
 KEPT = timedelta(days=7)
 """An older answer is forgotten. Not established either."""
 
+KEPT_BYTES = 256 << 20
+"""Of the answers of a project; the oldest go first. No limit of PostHog's: this process has to live with long runs."""
+
 NEXT_REFRESH = timedelta(minutes=3)
 
 
@@ -44,6 +47,11 @@ class Answer:
             "next_allowed_client_refresh": instant(self.at + NEXT_REFRESH),
         }
 
+    @property
+    def size(self) -> int:
+        """Bytes of its rows."""
+        return memoryview(self.body["results"]).nbytes
+
     def fresh(self, now: datetime) -> bool:
         """Whether `blocking` and `async` are content with this answer."""
         return now - self.at < FRESH
@@ -55,6 +63,7 @@ class QueryCache:
     def __init__(self, project_id: int) -> None:
         self._project_id = project_id
         self._answers: dict[str, Answer] = {}
+        self._bytes = 0
         self._lock = threading.Lock()
 
     def key(self, text: bytes) -> str:
@@ -66,13 +75,22 @@ class QueryCache:
         with self._lock:
             answer = self._answers.get(key)
             if answer is not None and now - answer.at >= KEPT:
-                answer = self._answers.pop(key) and None
+                self._drop(key)
+                return None
             return answer
 
     def put(self, answer: Answer) -> None:
         """Keep an answer."""
         with self._lock:
+            self._drop(answer.cache_key)
             self._answers[answer.cache_key] = answer
+            self._bytes += answer.size
+            while self._bytes > KEPT_BYTES:
+                self._drop(next(iter(self._answers)))
+
+    def _drop(self, key: str) -> None:
+        dropped = self._answers.pop(key, None)
+        self._bytes -= dropped.size if dropped else 0
 
 
 def instant(moment: datetime) -> str:

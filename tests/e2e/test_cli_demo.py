@@ -43,7 +43,7 @@ def test_each_answer_has_a_chart(demo: tuple[Path, str]) -> None:
     assert ["cohort", "0", "1", "2", "3", "4", "5"] == charts[2].splitlines()[1].split()
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 5))])
 def test_printed_command_gives_the_same_rows_again(demo: tuple[Path, str], number: int) -> None:
     """A command copied from the demo runs as it stands, and answers with what the demo showed."""
     folder, text = demo

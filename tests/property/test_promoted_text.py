@@ -63,7 +63,7 @@ def client() -> Iterator[Client]:
 
 
 # An example is one import, so it holds many documents; each is small enough to read without shrinking.
-@settings(max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(lines=st.lists(documents(), min_size=60, max_size=120))
 def test_promoted_columns_equal_the_canonical_read(
     lines: list[str], client: Client, tmp_path_factory: pytest.TempPathFactory
