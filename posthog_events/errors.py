@@ -11,6 +11,8 @@
         UnsupportedHogQL                valid in PostHog, not available on this engine
       QueryFileError(ValueError)        every fault of a query file, with file:line            exit 2
       ParameterError(ValueError)        every wrong or missing parameter of one call           exit 2
+      DeclarationError(ValueError)      every fault of destination declarations, with file:line exit 2
+      HogError                          a filter or Hog expression that PostHog cannot evaluate
       QueryError
         EngineError                     ClickHouse refused or failed
           QueryTimeout                  ran longer than the time limit
@@ -55,9 +57,11 @@ __all__ = [
     "BudgetExceeded",
     "ConfigError",
     "ConnectionFailed",
+    "DeclarationError",
     "EngineError",
     "ExportFailed",
     "Fault",
+    "HogError",
     "HogQLError",
     "HogQLSyntaxError",
     "ImportFailed",
@@ -215,6 +219,26 @@ class QueryFileError(_Faults):
 
 class ParameterError(_Faults):
     """Parameters that are missing, unknown or of the wrong type; lists every one."""
+
+
+class DeclarationError(_Faults):
+    """Declarations of destinations that cannot be used; lists every fault in them."""
+
+
+class HogError(PostHogEventsError):
+    """A filter or Hog expression that PostHog refuses to save, or that fails when an event arrives.
+
+    Args:
+        message: One sentence, without place.
+        where: Which filter or input, such as `filters.properties[0]` or `inputs.body.text`.
+    """
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        super().__init__(message)
+        self.message, self.where = message, where
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
 
 
 class QueryError(PostHogEventsError):
