@@ -12,6 +12,9 @@ and in a test::
         posthog_emulator.capture("signup", "ann", {"plan": "pro"})
         posthog_emulator.faults.add("503", path="*/query/", nth=1)
         assert my_report() == {"pro": 1}
+
+Destinations that are enabled fire: `drain()` waits for their deliveries, `deliveries` lists the requests, and what goes
+to Slack is in `slack.messages`.
 """
 
 from __future__ import annotations
@@ -30,13 +33,16 @@ from posthog_events.errors import MissingExtra, PostHogEventsError
 if TYPE_CHECKING:
     import polars as pl
 
+    from posthog_events.emulator.fake_slack import FakeSlack
     from posthog_events.emulator.faults import Faults, Seen
+    from posthog_events.emulator.hog_state import Delivery, DeliveryRules, HogState
     from posthog_events.emulator.server import Emulator
     from posthog_events.emulator.world import Limits, Project, World
 
 __all__ = ["EmulatedPostHog", "emulator"]
 
 CAPTURE_TIMEOUT_S = 10.0
+DRAIN_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,42 @@ class EmulatedPostHog:
         """Every request that was answered so far."""
         return self.world.faults.seen
 
+    @property
+    def destinations(self) -> HogState:
+        """What the server keeps of hog functions: `rules` of delivery, `logs`, `metrics`, `actions`, ..."""
+        from posthog_events.emulator.hog_state import state_of
+
+        return state_of(self.project)
+
+    @property
+    def deliveries(self) -> Sequence[Delivery]:
+        """Every request that a destination made, in order, retries included; see `drain`."""
+        with self.destinations.lock:
+            return tuple(self.destinations.deliveries)
+
+    @property
+    def slack(self) -> FakeSlack:
+        """The Slack workspace that stands in for slack.com."""
+        from posthog_events.emulator.fake_slack import slack_of
+
+        return slack_of(self.world)
+
+    def drain(self, *, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
+        """Wait until captured events have fired and every delivery is through, retries included.
+
+        Raises:
+            TimeoutError: Some are not.
+        """
+        from posthog_events.emulator.firing import drain
+
+        drain(self.world, self.project, timeout_s=timeout_s)
+
+    def internal_event(self, event: str, properties: Mapping[str, Any]) -> None:
+        """Let an event of PostHog's own happen, such as `$insight_alert_firing`."""
+        from posthog_events.emulator.firing import fire_internal
+
+        fire_internal(self.world, self.project, event, properties)
+
     def capture(
         self,
         event: str,
@@ -149,6 +191,7 @@ def emulator(
     port: int = 0,
     limits: Limits | None = None,
     faults: Faults | None = None,
+    delivery: DeliveryRules | None = None,
     clock: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] | None = None,
 ) -> Iterator[EmulatedPostHog]:
@@ -161,6 +204,7 @@ def emulator(
         port: 0 takes one that is free.
         limits: PostHog's documented ones by default.
         faults: Rules that are in force from the beginning.
+        delivery: How destinations deliver; as PostHog does by default, but also to this machine.
         clock: The server's clock, an aware datetime; None for real.
         sleep: How the server waits; None for real.
 
@@ -170,9 +214,10 @@ def emulator(
         ConfigError: The port is taken.
     """
     try:
+        from posthog_events.emulator.firing import worker_of
         from posthog_events.emulator.server import Emulator, build_world, close_world
     except ImportError as exc:
-        if isinstance(exc, PostHogEventsError):
+        if isinstance(exc, PostHogEventsError) or (exc.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
             raise
         raise MissingExtra("The emulator", "server") from exc
 
@@ -188,7 +233,12 @@ def emulator(
             sleep=sleep,
         )
         stack.callback(close_world, world)
-        yield EmulatedPostHog(world, stack.enter_context(Emulator(world, port=port)))
+        served = EmulatedPostHog(world, stack.enter_context(Emulator(world, port=port)))
+        if delivery is not None:
+            served.destinations.rules = delivery
+        # before the server goes, which is Slack too
+        stack.callback(worker_of(world, served.project).close)
+        yield served
 
 
 def _new_store(folder: Path, events: Iterable[Mapping[str, Any]], timezone: str) -> Path:
@@ -211,6 +261,8 @@ else:
 
     @pytest.fixture
     def posthog_emulator() -> Iterator[EmulatedPostHog]:
-        """Lend an emulated PostHog with an empty project."""
-        with emulator() as served:
+        """Lend an emulated PostHog with an empty project; between the attempts of a delivery it waits only briefly."""
+        from posthog_events.emulator.hog_state import DeliveryRules
+
+        with emulator(delivery=DeliveryRules(time_scale=0.01)) as served:
             yield served

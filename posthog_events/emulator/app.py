@@ -36,7 +36,21 @@ if TYPE_CHECKING:
 
 __all__ = ["MODULES", "create_app"]
 
-MODULES = ("query", "events", "persons", "definitions", "capture", "exports", "projects")
+MODULES = (
+    "query",
+    "events",
+    "persons",
+    "definitions",
+    "capture",
+    "exports",
+    "projects",
+    "hog_functions",
+    "hog_templates",
+    "hog_invocations",
+    "hog_metrics",
+    "integrations",
+    "fake_slack",
+)
 """The modules of this package that export `ROUTES` and `ROOT_ROUTES`."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

@@ -1,7 +1,8 @@
 """Capture: events are taken with a 200, and what PostHog drops is dropped here too, without a word.
 
 What is kept becomes visible when `Limits.ingestion_lag_s` has passed: `settle` moves it into the store. An event whose
-uuid the store has already is dropped there, which is how PostHog looks after ClickHouse has merged its duplicates.
+uuid the store has already is dropped there, which is how PostHog looks after ClickHouse has merged its duplicates. What
+becomes visible fires destinations, duplicates included: PostHog does not look for those.
 
 Source: reference 8; PostHog/posthog:rust/capture for limits and answers.
 """
@@ -23,6 +24,7 @@ from starlette.routing import Route
 
 from posthog_events.clickhouse.store import EventStore
 from posthog_events.emulator.endpoint import Refusal, reply
+from posthog_events.emulator.firing import fire, fires, worker_of
 from posthog_events.emulator.ingestion import People, load_people
 from posthog_events.emulator.listing import rooted
 
@@ -47,12 +49,13 @@ class CaptureState:
 
     Args:
         quota_limited: The plan's events are spent: everything is dropped, and the answer says so.
-        pending: Arrival time and row of what is not visible yet, in order of arrival.
+        pending: Of what is not visible yet, in order of arrival: when it came, the row, and whether there were
+            destinations then.
         dropped: How many events were dropped; for tests, since no answer tells.
     """
 
     quota_limited: bool = False
-    pending: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
+    pending: list[tuple[datetime, dict[str, Any], bool]] = field(default_factory=list)
     people: People = field(default_factory=People)
     dropped: int = 0
     batches: int = 0
@@ -72,9 +75,12 @@ def capture(request: Request, world: World, body: bytes) -> Response:
     arrival = world.now()
     shared = payload if isinstance(payload, dict) else {}
     rows = [row for event in events if (row := _row(event, shared, arrival)) is not None]
+    awaited = fires(project)
     with world.lock:
-        state.pending += [(arrival, row) for row in rows]
+        state.pending += [(arrival, row, awaited) for row in rows]
         state.dropped += len(events) - len(rows)
+    if rows and awaited:
+        worker_of(world, project).put(lambda: settle(world, project), after_s=world.limits.ingestion_lag_s)
     return reply({"status": "Ok"})
 
 
@@ -92,18 +98,23 @@ def settle(world: World, project: Project) -> None:
     with state.lock:
         deadline = world.now() - timedelta(seconds=world.limits.ingestion_lag_s)
         with world.lock:
-            due = [row for _, row in itertools.takewhile(lambda item: item[0] <= deadline, state.pending)]
+            due = list(itertools.takewhile(lambda item: item[0] <= deadline, state.pending))
         if not due:
             return
-        load_people(state.people, project, due)
+        load_people(state.people, project, [row for _, row, _ in due])
+        rows = [state.people.ingest(row) for _, row, _ in due]
         state.batches += 1
         path = world.scratch / f"captured-{project.id}-{state.batches}.jsonl"
-        path.write_text("".join(json.dumps(state.people.ingest(row)) + "\n" for row in due), encoding="utf-8")
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         # the world's clock, so that an event of its present is not one of our future
         EventStore(project.store.path, now=world.now).import_events([path], max_rejected=len(due))
         path.unlink()
-        with world.lock:
-            del state.pending[: len(due)]
+        try:
+            fire(world, project, [row for row, (_, _, awaited) in zip(rows, due, strict=True) if awaited])
+        finally:
+            # only now: who waits for deliveries must not find everything settled while some are still to come
+            with world.lock:
+                del state.pending[: len(due)]
 
 
 def _payload(request: Request, body: bytes) -> Any:

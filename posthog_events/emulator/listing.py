@@ -74,15 +74,18 @@ def numbered_page(
     *,
     total: bool,
     default: int = 100,
+    maximum: int | None = None,
     show: Callable[[list[Any]], list[Any]] = list,
 ) -> Response:
     """Answer with one page of `items` by `limit` and `offset`.
 
     Args:
         total: Whether the envelope holds `count`; persons have none.
+        maximum: A larger `limit` counts as this.
         show: Turns the items of the page into what is answered.
     """
     limit = _natural(request.query_params.get("limit"), default) or default
+    limit = limit if maximum is None else min(limit, maximum)
     offset = _natural(request.query_params.get("offset"), 0)
     following = page_link(world, request, {"limit": limit, "offset": offset + limit})
     previous = page_link(world, request, {"limit": limit, "offset": max(offset - limit, 0)})

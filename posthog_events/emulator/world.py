@@ -102,6 +102,7 @@ class World:
         sleep: Waits; a test passes one that moves its clock.
         scratch: A directory for what the emulator writes (exports, captured events).
         lock: Held while shared state changes; never while a query runs.
+        state: What the modules keep for the whole server, by module name.
     """
 
     projects: dict[int, Project]
@@ -113,3 +114,4 @@ class World:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     lock: threading.RLock = field(default_factory=threading.RLock)
+    state: dict[str, Any] = field(default_factory=dict)
