@@ -33,7 +33,6 @@ from tests.helpers.lost_and_found import (
     DATED,
     MICROSECOND,
     TOLD,
-    TROUBLES,
     WAITED_OUT,
     Clock,
     Event,
@@ -224,7 +223,7 @@ def test_a_fault_during_a_pull_is_resumed(scene: Scene, tmp_path: Path, it: Trou
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("it", TROUBLES, ids=str)
+@pytest.mark.parametrize("it", [*SURVIVED, *TOLD], ids=str)
 @pytest.mark.parametrize("via", VIAS)
 @pytest.mark.parametrize("what", ["export", "pull"])
 def test_every_fault_at_every_request_is_resumed(

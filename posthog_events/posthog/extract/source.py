@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from posthog_events.errors import BadAnswer
 from posthog_events.posthog.extract.statement import RowStatement
 from posthog_events.posthog.extract.windows import Histogram, Page, Window, microseconds
 from posthog_events.queryfiles.returns import check_returns
@@ -93,18 +94,17 @@ class EngineSource:
         return microseconds(at.astimezone(UTC))
 
     def histogram(self, histogram: Histogram) -> Mapping[int, int]:
-        frame = self._ask(self._statement.histogram(histogram, self._mark())).frame
-        return dict(frame.iter_rows())
+        return dict(self._count(self._statement.histogram(histogram, self._mark()), "group", "rows"))
 
     def page(self, page: Page) -> Rows:
-        result = self._ask(self._statement.page(page, self._mark()))
+        result = self._ask(self._statement.page(page, self._mark()), "us", "uuid")
         *columns, timestamp, uuid = result.frame.columns
         check_returns(self._query, result.types[:-2])
         return Rows(result.frame.select(columns), result.frame[timestamp], result.frame[uuid])
 
     def tally(self, windows: Sequence[Window]) -> Sequence[Count]:
-        frame = self._ask(self._statement.tally(windows, self._mark())).frame
-        counts = {start: Count(rows, events) for start, rows, events in frame.iter_rows()}
+        found = self._count(self._statement.tally(windows, self._mark()), "group", "rows", "events")
+        counts = {start: Count(rows, events) for start, rows, events in found}
         return [counts.get(window.since, Count()) for window in windows]
 
     def _mark(self) -> str:
@@ -112,6 +112,14 @@ class EngineSource:
             self.requests += 1
             return f"{self._run_id}-{self.requests}"
 
-    def _ask(self, query: Query) -> QueryResult:
+    def _count(self, query: Query, *columns: str) -> Iterator[tuple[Any, ...]]:
+        return self._ask(query, *columns).frame.select(self._statement.prefix + name for name in columns).iter_rows()
+
+    def _ask(self, query: Query, *last: str) -> QueryResult:
+        """Return the answer, whose last columns are those of ours that are named."""
         # a full page is no accident here: it says that there is another
-        return self._engine.run(query, allow_truncated=True)
+        result = self._engine.run(query, allow_truncated=True)
+        columns = result.frame.columns
+        if columns[len(columns) - len(last) :] != [self._statement.prefix + name for name in last]:
+            raise BadAnswer(f"{query.name}: the answer's columns are not those that were asked for: {columns}")
+        return result
