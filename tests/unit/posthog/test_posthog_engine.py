@@ -261,9 +261,12 @@ def test_interrupted_query_is_cancelled_on_the_server() -> None:
                 stopped.set()
                 return reply
             reply = super().send(request)
-            _thread.interrupt_main()
-            assert stopped.wait(10), "the query went on"
-            return reply
+            for _ in range(5):
+                # an interrupt that meets a garbage collector's callback is lost, as Python documents
+                _thread.interrupt_main()
+                if stopped.wait(2):
+                    return reply
+            raise AssertionError("the query went on")
 
     api = Interrupted([rows(1), (200, {"message": "Cancelled query on clickhouse"})])
     posthog = PostHogEngine(api, new_id=iter("ab").__next__, sleep=_never)
