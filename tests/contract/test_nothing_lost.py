@@ -156,7 +156,7 @@ def test_a_fault_at_each_request_is_survived(tiny: Scene, route: str, it: Troubl
 
 
 EVERYWHERE = [trouble("reset-after")]
-TOLD_EVERYWHERE = [it for it in TOLD if it.kind in ("504", "extra-column", "revoke")]
+TOLD_EVERYWHERE = [it for it in TOLD if it.kind == "extra-column"]
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -149,6 +149,9 @@ def test_events_that_posthog_holds_twice_are_stored_once(scene: Scene, tmp_path:
     assert everything(PAST) == pulled(scene, tmp_path / "store", "files", since=EARLIEST)
 
 
+FILES_FIRST = ["files", pytest.param("query", marks=pytest.mark.slow)]
+"""The query route takes many requests, each of which has its turn to fail."""
+
 SURVIVED = [it for it in WAITED_OUT if it is not DATED]
 # the others in the slow sweep below
 USUAL = [it for it in SURVIVED if str(it) in ("rate-7", "503", "truncated")]
@@ -174,7 +177,7 @@ def test_a_fault_at_each_request_of_the_query_route_is_survived(scene: Scene, tm
     assert scene.faults.fired >= 6
 
 
-@pytest.mark.parametrize("via", VIAS)
+@pytest.mark.parametrize("via", FILES_FIRST)
 def test_a_fault_at_each_request_of_a_pull_is_survived(scene: Scene, tmp_path: Path, via: str) -> None:
     """A pull ends by itself, with every event once."""
     for phase in PHASES if via == "files" else PHASES[:1]:
@@ -202,7 +205,7 @@ def disturb(scene: Scene, it: Trouble, phase: int) -> None:
 ANYWHERE = [it for it in TOLD if it.kind == "revoke"]
 
 
-@pytest.mark.parametrize("it", [*ANYWHERE, trouble("reset-after")], ids=str)
+@pytest.mark.parametrize("it", [*ANYWHERE, pytest.param(trouble("reset-after"), marks=pytest.mark.slow)], ids=str)
 def test_a_fault_at_any_request_of_an_export_is_resumed(scene: Scene, tmp_path: Path, it: Trouble) -> None:
     """After any error the same export goes on, and ends with every event once."""
 
@@ -347,7 +350,14 @@ def dying_save(die: Callable[[], None], *, after: bool) -> Callable[[Journal, Le
     return dying
 
 
-@pytest.mark.parametrize("moment", ["before a request", "after a request", "at a commit", "committed"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "after a request",
+        "committed",
+        *(pytest.param(it, marks=pytest.mark.slow) for it in ("before a request", "at a commit")),
+    ],
+)
 def test_a_pull_killed_at_any_moment_resumes(
     scene: Scene, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,7 +437,7 @@ def test_two_pulls_into_one_store_do_not_meet(scene: Scene, tmp_path: Path) -> N
     assert refused
 
 
-@pytest.mark.parametrize("via", VIAS)
+@pytest.mark.parametrize("via", FILES_FIRST)
 def test_pulls_catch_up_with_events_that_come_late(tmp_path: Path, via: str) -> None:
     """Events captured between and during pulls, days after they happened, and visible only later: all arrive, once."""
     chance = random.Random(13)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import json
 import threading
 from dataclasses import dataclass, field
@@ -248,26 +247,26 @@ def test_zone_is_asked_once(answers: list[Any]) -> None:
     assert [] == api.answers
 
 
-def test_interrupted_query_is_cancelled_on_the_server() -> None:
+def test_interrupted_query_is_cancelled_on_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C stops the query there too, by the id of the attempt that runs."""
-
-    stopped = threading.Event()
+    sent, stopped = threading.Event(), threading.Event()
 
     @dataclass
     class Interrupted(ScriptedApi):
         def send(self, request: Request) -> Reply:
+            reply = super().send(request)
             if request.method == "DELETE":
-                reply = super().send(request)
                 stopped.set()
                 return reply
-            reply = super().send(request)
-            for _ in range(5):
-                # an interrupt that meets a garbage collector's callback is lost, as Python documents
-                _thread.interrupt_main()
-                if stopped.wait(2):
-                    return reply
-            raise AssertionError("the query went on")
+            sent.set()
+            assert stopped.wait(10), "the query went on"
+            return reply
 
+    def wait(*_: Any, **__: Any) -> None:
+        assert sent.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("posthog_events.posthog.interrupt.wait", wait)
     api = Interrupted([rows(1), (200, {"message": "Cancelled query on clickhouse"})])
     posthog = PostHogEngine(api, new_id=iter("ab").__next__, sleep=_never)
 
