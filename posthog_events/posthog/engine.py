@@ -95,9 +95,9 @@ class PostHogEngine:
             ApiError, ConnectionFailed, BadAnswer: PostHog refused or did not answer.
         """
         started = time.perf_counter()
-        answer, statement = self._ask(query)
+        answer = self._ask(query)
         frame = _frame(answer)
-        cut = self._judge(query, statement, answer, frame.height)
+        cut = self._judge(query, answer, frame.height)
         if cut is not None and not allow_truncated:
             raise cut
         return QueryResult(
@@ -134,7 +134,7 @@ class PostHogEngine:
     def close(self) -> None:
         """Leave the session to its owner, the project."""
 
-    def _ask(self, query: Query) -> tuple[Answer, Statement]:
+    def _ask(self, query: Query) -> Answer:
         needs_zone = any(isinstance(value, datetime | list | tuple) for value in query.values.values())
         statement = prepare(query, timezone=self.timezone if needs_zone else "UTC")
         running: list[str] = []
@@ -149,7 +149,7 @@ class PostHogEngine:
             reply = interruptible(lambda: self._complete(request), cancel=lambda: self._cancel(running))
         except ApiError as error:
             raise query_error(error, query, statement) from error
-        return read_answer(reply), statement
+        return read_answer(reply)
 
     def _body(self, query: Query, statement: Statement, client_query_id: str) -> dict[str, Any]:
         hogql: dict[str, Any] = {"kind": "HogQLQuery", "query": statement.hogql}
@@ -198,18 +198,20 @@ class PostHogEngine:
             thread.start()
             thread.join(timeout=CANCEL_WAIT_S)
 
-    def _judge(self, query: Query, statement: Statement, answer: Answer, rows: int) -> TruncatedResult | None:
+    def _judge(self, query: Query, answer: Answer, rows: int) -> TruncatedResult | None:
         """Return the error of a cut result; what PostHog does not say is read from the text or asked."""
         if answer.has_more:
             return TruncatedResult(rows, answer.limit or rows, query.name)
-        limit = row_limit(statement.hogql)
+        if rows < NO_LIMIT_ROWS:
+            return None
+        # the query's own text: its branches are asked about with its own values
+        limit = row_limit(query.hogql)
         if rows >= MAX_ROWS and limit.stated and not limit.unlimited_branches and (limit.rows or rows + 1) > rows:
             return TruncatedResult(rows, MAX_ROWS, query.name, clamped=True)
-        if rows >= NO_LIMIT_ROWS:
-            for branch in limit.unlimited_branches:
-                probe = Query(f"SELECT count() AS n FROM ({branch})", query.values, query.filters, query.variables)
-                if self.run(probe, allow_truncated=True).scalar() > NO_LIMIT_ROWS:
-                    return TruncatedResult(rows, NO_LIMIT_ROWS, query.name)
+        for branch in limit.unlimited_branches:
+            probe = Query(f"SELECT count() AS n FROM ({branch})", query.values, query.filters, query.variables)
+            if self.run(probe, allow_truncated=True).scalar() > NO_LIMIT_ROWS:
+                return TruncatedResult(rows, NO_LIMIT_ROWS, query.name)
         return None
 
     def _ask_zone(self) -> str:
@@ -222,7 +224,7 @@ class PostHogEngine:
                 return str(project["timezone"])
         except MissingScope:
             pass
-        answer, _ = self._ask(Query(ZONE_QUERY, name="time zone"))
+        answer = self._ask(Query(ZONE_QUERY, name="time zone"))
         return parse_type((answer.types or ())[0][1]).zone or "UTC"
 
 

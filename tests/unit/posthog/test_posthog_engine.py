@@ -144,6 +144,21 @@ def test_whole_result_is_not_called_cut(text: str, answers: list[Any]) -> None:
     assert [] == api.answers
 
 
+def test_branch_of_a_union_is_counted_with_the_values_it_was_written_with() -> None:
+    """Lists and times have other names in the sent text; the question about a branch finds its values all the same."""
+    text = "SELECT n FROM t WHERE e IN {names} AND at > {since} UNION ALL SELECT n FROM u LIMIT 9"
+    values = {"names": ["a", "b"], "since": datetime(2026, 1, 1, tzinfo=UTC)}
+    posthog, api = engine(rows(*range(109)), rows(100), fixed_timezone="UTC")
+
+    assert not posthog.run(Query(text, values)).truncated
+    assert {
+        "kind": "HogQLQuery",
+        "query": "SELECT count() AS n FROM (SELECT n FROM t WHERE e IN [{names__0}, {names__1}] AND "
+        "at > toDateTime64({since}, 6, 'UTC'))",
+        "values": {"names__0": "a", "names__1": "b", "since": "2026-01-01 00:00:00.000000"},
+    } == api.bodies[1]["query"]
+
+
 def test_queued_query_is_polled_and_its_nested_result_read() -> None:
     """202 is asked about after 1, 2, 4, 5, 5 seconds; the result is the whole answer inside the status."""
     slept: list[float] = []
