@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from posthog_events.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from posthog_events.clickhouse.catalog import PersonMode, PropertyKind
     from posthog_events.clickhouse.store import ColumnMapping, EventStore, ImportReport
@@ -57,8 +59,6 @@ if TYPE_CHECKING:
     from posthog_events.posthog.project import Project
     from posthog_events.queryfiles import QueryFile, Step
     from posthog_events.result import Engine, Query, QueryResult
-
-__version__ = "0.1.0"
 
 __all__ = [
     "POSTHOG_ROWS",

@@ -6,12 +6,13 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from posthog_events.clock import utc_now
 from posthog_events.errors import ConfigError, HogQLError
 from posthog_events.limits import POSTHOG_ROWS, RowLimits
 from posthog_events.result import Query, QueryResult, Value
@@ -94,14 +95,14 @@ def connect(
         project = Project.open(
             settings.posthog(key),
             timezone=timezone,
-            clock=clock or _utc_now,
+            clock=clock or utc_now,
             fresh=fresh,
             asynchronous=asynchronous,
             max_wait_s=max_wait_s,
             observer=observer,
             token=settings.token.value if settings.token else None,
         )
-        return Connection(project.engine, project=project, queries=folders, clock=clock or _utc_now)
+        return Connection(project.engine, project=project, queries=folders, clock=clock or utc_now)
     if fresh or asynchronous:
         raise ConfigError(
             "only PostHog has a cache and queued queries; leave out fresh (--fresh) and asynchronous (--async)"
@@ -119,7 +120,7 @@ def connect(
         )
     engine = _engine(dsn, local, timezone, row_limits, clock, max_execution_s, max_memory_bytes, password)
     store = None if isinstance(local, Path) else local
-    return Connection(engine, store=store, queries=folders, clock=clock or _utc_now)
+    return Connection(engine, store=store, queries=folders, clock=clock or utc_now)
 
 
 def _local(path: Path) -> EventStore | Path:
@@ -128,10 +129,6 @@ def _local(path: Path) -> EventStore | Path:
     from posthog_events.clickhouse.store.attached import is_export
 
     return path.expanduser().resolve() if is_export(path.expanduser()) else EventStore.open(path)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _settings(dsn: str | None, profile: str | None) -> Settings:

@@ -29,7 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"hog"}),
     frozenset({"hogql"}),
     frozenset({"frames"}),
-    frozenset({"result", "config", "config_file", "errors", "limits"}),
+    frozenset({"result", "config", "config_file", "errors", "limits", "causes", "clock", "interrupt", "version"}),
 )
 HEAVY = {
     "altair",

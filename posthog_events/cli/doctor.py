@@ -28,9 +28,8 @@ def doctor(dsn: str | None, profile: str | None, max_wait_s: float | None) -> No
     \b
     Example: posthog-events doctor
     """
-    from datetime import UTC, datetime
-
     from posthog_events.cli.waiting import watching
+    from posthog_events.clock import utc_now
     from posthog_events.config import user_file
     from posthog_events.doctor.examine import examine
     from posthog_events.doctor.finding import Level
@@ -48,7 +47,7 @@ def doctor(dsn: str | None, profile: str | None, max_wait_s: float | None) -> No
             open_api=lambda target: open_client(
                 target, max_wait_s=patience, max_outage_s=PATIENCE_S, observer=observer
             ),
-            clock=lambda: datetime.now(UTC),
+            clock=utc_now,
         )
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:

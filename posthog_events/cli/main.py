@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import click
 
-from posthog_events import __version__
+from posthog_events.version import __version__
 
 __all__ = ["COMMANDS", "LazyCommand", "LazyGroup", "cli", "main"]
 

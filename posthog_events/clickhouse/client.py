@@ -30,6 +30,7 @@ from posthog_events.clickhouse.client_errors import translate
 from posthog_events.clickhouse.dsn import Embedded, Server, parse_dsn
 from posthog_events.clickhouse.quoting import identifier, string
 from posthog_events.errors import EngineError, MissingExtra, PostHogEventsError
+from posthog_events.interrupt import SIGNAL_CHECK_S, interruptible
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,9 +44,6 @@ T = TypeVar("T")
 
 KILL_WAIT_S = 1.5
 """How long an interrupted query may take to die; ours and ClickHouse's share of the 2 s that Ctrl-C may take."""
-
-SIGNAL_CHECK_S = 0.1
-"""How often a wait looks for Ctrl-C."""
 
 CONNECT_TIMEOUT_S = 10
 
@@ -203,25 +201,16 @@ class Client:
             raise EngineError("only one statement can be run at a time; found a semicolon or a here-document")
         self._check_usable()
         marker = f"posthog-events {uuid.uuid4()}"
-        future: Future[T] = Future()
 
-        def work() -> None:
-            try:
-                with self._connection() as conn:
-                    future.set_result(action(conn, marker))
-            except BaseException as exc:
-                future.set_exception(exc)
+        def work() -> T:
+            with self._connection() as conn:
+                return action(conn, marker)
 
-        try:
-            threading.Thread(target=work, name=marker, daemon=True).start()
-            # In slices: polars handles SIGINT with SA_RESTART, which makes a plain wait sleep through Ctrl-C.
-            while not future.done():
-                wait([future], timeout=SIGNAL_CHECK_S)
-        except BaseException:
-            threading.Thread(target=self._kill, args=(marker, future), daemon=True).start()
-            wait([future], timeout=KILL_WAIT_S)
-            raise
-        return future.result()
+        def kill(running: Future[Any]) -> None:
+            threading.Thread(target=self._kill, args=(marker, running), daemon=True).start()
+            wait([running], timeout=KILL_WAIT_S)
+
+        return interruptible(work, name=marker, cancel=kill)
 
     def _kill(self, marker: str, running: Future[Any]) -> None:
         """Stop the marked query; again and again, because it may not have reached the server yet."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
+from posthog_events.causes import causes, reason_of
 from posthog_events.clickhouse.dsn import Embedded, Server
 from posthog_events.errors import EngineError, MemoryExceeded, QueryCancelled, QueryError, QueryTimeout
 
@@ -107,20 +107,6 @@ _REASONS = {
 
 
 def _network_reason(exc: BaseException) -> str | None:
-    chain = list(_chain(exc))
-    for name, reason in _REASONS.items():
-        if any(name in (base.__name__ for base in type(link).__mro__) for link in chain):
-            return reason
-    return None
-
-
-def _chain(exc: BaseException) -> Iterator[BaseException]:
-    """Yield the exception and what led to it; urllib3 keeps the real reason in `reason`."""
-    seen: set[int] = set()
-    pending: list[object] = [exc]
-    while pending:
-        link = pending.pop()
-        if isinstance(link, BaseException) and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            pending += [link.__cause__, link.__context__, getattr(link, "reason", None)]
+    # urllib3 keeps the real reason in `reason`
+    links = causes(exc, lambda link: (link.__cause__, link.__context__, getattr(link, "reason", None)))
+    return reason_of(links, _REASONS)

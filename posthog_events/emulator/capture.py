@@ -26,7 +26,7 @@ from posthog_events.clickhouse.store import EventStore
 from posthog_events.emulator.endpoint import Refusal, reply
 from posthog_events.emulator.firing import fire, fires, worker_of
 from posthog_events.emulator.ingestion import People, load_people
-from posthog_events.emulator.listing import rooted
+from posthog_events.emulator.listing import is_uuid, rooted
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -168,18 +168,10 @@ def _events(payload: Any) -> list[Any]:
         raise Refusal(400, "validation_error", "invalid_payload", "request holds no event")
     for event in events:
         given = event.get("uuid") if isinstance(event, dict) else None
-        if given and not _is_uuid(given):
+        if given and not is_uuid(given):
             detail = "Malformed request data: uuid of an event cannot be parsed"
             raise Refusal(400, "validation_error", "invalid_payload", detail)
     return events
-
-
-def _is_uuid(text: Any) -> bool:
-    try:
-        uuid.UUID(text)
-    except (ValueError, TypeError, AttributeError):
-        return False
-    return True
 
 
 def _row(event: Any, shared: Mapping[str, Any], arrival: datetime) -> dict[str, Any] | None:

@@ -5,7 +5,6 @@ Answers of `invocations/` are not in PostHog's envelope. The draft of agents is 
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,7 +20,7 @@ from posthog_events.emulator.hog_runs import carry_on, invocation_of
 from posthog_events.emulator.hog_state import HogRow, HogState, Outcome, new_uuid, state_of
 from posthog_events.emulator.hog_validation import validate
 from posthog_events.emulator.integrations import integrations_of
-from posthog_events.emulator.listing import invalid, utc_text
+from posthog_events.emulator.listing import invalid, is_uuid, utc_text
 from posthog_events.errors import HogError
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def _tried(call: Call, row: HogRow, body: Mapping[str, Any]) -> Response:
     """Run a configuration once, in the request."""
     world, project, state = call.world, call.project, state_of(call.project)
     id_ = body.get("invocation_id") or new_uuid()
-    if not _is_uuid(id_):
+    if not is_uuid(id_):
         return _worker_error("Invalid invocation ID")
     raw = body.get("clickhouse_event")
     globals_ = globals_of_raw(world, project, raw) if raw else dict(body.get("globals") or {})
@@ -144,14 +143,6 @@ def _tried(call: Call, row: HogRow, body: Mapping[str, Any]) -> Response:
             errors.append(invocation.error)
     status = "error" if errors else "success" if ran else "skipped"
     return reply({"result": None, "status": status, "errors": errors, "logs": logs})
-
-
-def _is_uuid(text: Any) -> bool:
-    try:
-        uuid.UUID(text)
-    except (ValueError, TypeError, AttributeError):
-        return False
-    return True
 
 
 def rerun(call: Call) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from posthog_events.emulator.world import Project, World
 
-__all__ = ["ask", "invalid", "not_found", "numbered_page", "page_link", "rooted", "server_error", "utc_text"]
+__all__ = ["ask", "invalid", "is_uuid", "not_found", "numbered_page", "page_link", "rooted", "server_error", "utc_text"]
 
 
 def invalid(detail: str, *, attr: str | None = None, code: str = "invalid_input") -> Refusal:
@@ -111,6 +112,15 @@ def rooted(handler: Callable[[Request, World], Response]) -> Callable[[Request],
             return reply(refusal.body, status=refusal.status, headers=refusal.headers)
 
     return endpoint
+
+
+def is_uuid(text: Any) -> bool:
+    """Whether a value is the text of a UUID."""
+    try:
+        uuid.UUID(text)
+    except (ValueError, TypeError, AttributeError):
+        return False
+    return True
 
 
 def utc_text(moment: datetime) -> str:

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import uvicorn
 
 from posthog_events.clickhouse.engine import ClickHouseEngine
+from posthog_events.clock import utc_now
 from posthog_events.connection import connect
 from posthog_events.emulator.app import create_app
 from posthog_events.emulator.faults import Faults
@@ -32,10 +33,6 @@ DEMO_KEY = "phx_emulator"
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 2
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def build_world(
@@ -60,7 +57,7 @@ def build_world(
     Raises:
         StoreNotFound: There is no store at a path.
     """
-    now = now or _utc_now
+    now = now or utc_now
     projects: dict[int, Project] = {}
     for project_id, store in stores.items():
         path = store if isinstance(store, Path | str) else store.path

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from posthog_events.clock import utc_now
 
 if TYPE_CHECKING:
     from posthog_events.clickhouse.engine import ClickHouseEngine
@@ -111,7 +113,7 @@ class World:
     faults: Faults
     limits: Limits = field(default_factory=Limits)
     origin: str = ""
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], None] = time.sleep
     lock: threading.RLock = field(default_factory=threading.RLock)
     state: dict[str, Any] = field(default_factory=dict)

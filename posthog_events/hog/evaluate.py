@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from posthog_events.clock import utc_now
 from posthog_events.errors import HogError
 from posthog_events.hog.dates import date_functions
 from posthog_events.hog.functions import ELSEWHERE, FUNCTIONS, Function
@@ -21,15 +22,10 @@ from posthog_events.hog.regex import compile_like, matches
 from posthog_events.hog.values import equal, js_string, number, order, truthy, whole
 from posthog_events.hogql import ast
 
-__all__ = ["Closure", "Scope", "compile_expr", "unknown_global", "utc_now"]
+__all__ = ["Closure", "Scope", "compile_expr", "unknown_global"]
 
 Scope = Mapping[str, Any]
 Closure = Callable[[Scope], Any]
-
-
-def utc_now() -> datetime:
-    """Return the current moment."""
-    return datetime.now(UTC)
 
 
 def unknown_global(name: str, known: Sequence[str] = ()) -> HogError:

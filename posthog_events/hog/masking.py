@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from posthog_events.clock import utc_now
 from posthog_events.errors import HogError
-from posthog_events.hog.evaluate import Scope, utc_now
+from posthog_events.hog.evaluate import Scope
 from posthog_events.hog.template import parse_template
 from posthog_events.hog.values import js_string, truthy
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from posthog_events.clock import utc_now
 from posthog_events.errors import HogError, HogQLError
-from posthog_events.hog.evaluate import Closure, Scope, compile_expr, utc_now
+from posthog_events.hog.evaluate import Closure, Scope, compile_expr
 from posthog_events.hog.values import plain, text
 from posthog_events.hogql import ast
 from posthog_events.hogql.parser import parse_expr

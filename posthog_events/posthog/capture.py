@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from posthog_events.clock import utc_now
 from posthog_events.errors import ConfigError, Fault, ParameterError, QuotaExceeded
 from posthog_events.result import Query
 
@@ -61,7 +62,7 @@ class _Answer(msgspec.Struct):
 def prepare(
     events: Iterable[Mapping[str, Any]],
     *,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = utc_now,
     new_uuid: Callable[[], uuidlib.UUID] = uuidlib.uuid4,
 ) -> tuple[dict[str, Any], ...]:
     """Return the events ready to send, each with a uuid and a timestamp as text; keep them to send them again.
@@ -132,7 +133,7 @@ def send_batch(
     post: Post,
     historical: bool = False,
     max_body_bytes: int = MAX_BODY_BYTES,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = utc_now,
 ) -> Sent:
     """Send events in as few bodies as the size limit allows.
 
@@ -165,7 +166,7 @@ def capture(
     token: str,
     post: Post,
     timestamp: datetime | None = None,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = utc_now,
 ) -> str:
     """Send one event and return its uuid.
 

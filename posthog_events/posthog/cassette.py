@@ -22,11 +22,12 @@ import secrets as random_source
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from posthog_events.clock import utc_now
 from posthog_events.errors import ConfigError, MissingExtra, PostHogEventsError
 from posthog_events.posthog.cassette_file import Recorded, check_target, neutral, read_recording, write_recording
 from posthog_events.posthog.cassette_player import FRAMING, Player, exchange_of
@@ -57,7 +58,7 @@ def recording(
     scrub: bool = True,
     secrets: Iterable[str] = (),
     salt: bytes | None = None,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = utc_now,
 ) -> Iterator[None]:
     """Record every request that is sent over requests in the `with` block, also when the block fails.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import tempfile
@@ -16,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from posthog_events.errors import ConfigError
 from posthog_events.posthog.host import origin_of
 from posthog_events.posthog.scrub import Exchange
+from posthog_events.version import __version__
 
 __all__ = ["ORIGIN", "Recorded", "check_target", "moved", "neutral", "read_recording", "write_recording"]
 
@@ -48,11 +48,9 @@ class Recorded:
     @classmethod
     def of(cls, label: str, exchanges: Sequence[Exchange], *, scrubbed: bool, at: datetime) -> Recorded:
         """Return the label of what was recorded now."""
-        # by its name: the package's own module is above this layer, and only its version is wanted
-        version: str = importlib.import_module("posthog_events").__version__
         found = (_PROJECT.search(urlsplit(exchange.url).path) for exchange in exchanges)
         project = next((int(one[1]) for one in found if one), None)
-        return cls(label, at.isoformat(timespec="seconds"), version, scrubbed, project)
+        return cls(label, at.isoformat(timespec="seconds"), __version__, scrubbed, project)
 
 
 def check_target(path: Path) -> None:

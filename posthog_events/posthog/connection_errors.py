@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from posthog_events.causes import causes, reason_of
 from posthog_events.posthog.failures import Failure, Kind
 from posthog_events.posthog.redact import Redactor
 
@@ -72,25 +73,15 @@ def connection_failure(exc: Exception, *, origin: str, redact: Redactor) -> Fail
 
 
 def _reason(exc: Exception) -> tuple[Kind, str]:
-    links = list(_chain(exc))
+    links = list(causes(exc, _held))
     if any(getattr(link, "reason", None) in _NOT_TLS for link in links):
         return Kind.UNREACHABLE, "it does not speak TLS at that port. Is its address http://…, or the port another?"
     if type(exc) is OSError:
         # requests checks the certificates' file before it connects
         return Kind.UNREACHABLE, "the file of certificates in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE cannot be read"
-    for name, found in _REASONS.items():
-        if any(name == base.__name__ for link in links for base in type(link).__mro__):
-            return found
-    return Kind.CUT_OFF, _BROKE_OFF
+    return reason_of(links, _REASONS) or (Kind.CUT_OFF, _BROKE_OFF)
 
 
-def _chain(exc: BaseException) -> Iterator[BaseException]:
-    """Yield the exception and those it holds: requests and urllib3 keep the real one in `args` or `reason`."""
-    seen: set[int] = set()
-    pending: list[object] = [exc]
-    while pending:
-        link = pending.pop()
-        if isinstance(link, BaseException) and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            pending += [link.__cause__, getattr(link, "reason", None), *link.args]
+def _held(link: BaseException) -> tuple[object, ...]:
+    """Return what may be behind an exception: requests and urllib3 keep the real one in `args` or `reason`."""
+    return (link.__cause__, getattr(link, "reason", None), *link.args)

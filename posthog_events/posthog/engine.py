@@ -20,10 +20,10 @@ from posthog_events.errors import (
     TruncatedResult,
     UnsupportedHogQL,
 )
+from posthog_events.interrupt import interruptible
 from posthog_events.limits import MAX_ROWS, NO_LIMIT_ROWS
 from posthog_events.posthog.answer import Answer, QueryProgress, StatusBody, read_answer
 from posthog_events.posthog.http import Api, Bucket, Reply, Request
-from posthog_events.posthog.interrupt import interruptible
 from posthog_events.posthog.query_errors import query_error
 from posthog_events.posthog.row_limits import row_limit
 from posthog_events.posthog.statement import Statement, prepare
@@ -146,7 +146,9 @@ class PostHogEngine:
 
         request = Request("POST", "query/", json=body, bucket=Bucket.QUERY, slot=not self.asynchronous)
         try:
-            reply = interruptible(lambda: self._complete(request), cancel=lambda: self._cancel(running))
+            reply = interruptible(
+                lambda: self._complete(request), name="posthog-events request", cancel=lambda _: self._cancel(running)
+            )
         except ApiError as error:
             raise query_error(error, query, statement) from error
         return read_answer(reply)

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from posthog_events.clickhouse.catalog import PropertyKind
 from posthog_events.clickhouse.store import EventStore, ImportReport, Progress
 from posthog_events.clickhouse.store.manifest import Manifest, PullState
 from posthog_events.clickhouse.store.report import Pulled
+from posthog_events.clock import utc_now
 from posthog_events.errors import ConfigError, StoreLocked
 from posthog_events.posthog.export.definitions import Definitions, property_types
 from posthog_events.posthog.export.download import Fetch, download
@@ -55,10 +56,6 @@ class PullReport:
     imported: ImportReport
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def pull(
     store: EventStore,
     api: Api,
@@ -71,7 +68,7 @@ def pull(
     other_projects: bool = False,
     fetch: Fetch = download,
     sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], datetime] = _utc_now,
+    clock: Callable[[], datetime] = utc_now,
     on_export: Callable[[ExportProgress], None] = lambda progress: None,
     on_import: Callable[[Progress], None] | None = None,
 ) -> PullReport:

@@ -6,7 +6,6 @@ and no `.netrc` replaces it.
 
 from __future__ import annotations
 
-import importlib
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ from posthog_events.posthog.redact import Redactor
 
 if TYPE_CHECKING:
     import requests
+from posthog_events.version import __version__
 
 __all__ = ["MAX_BODY_BYTES", "TOTAL_TIMEOUT_S", "Wire", "new_session"]
 
@@ -60,9 +60,7 @@ def new_session() -> requests.Session:
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=POOLED_CONNECTIONS))
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # by its name: the package's own module is above this layer, and only its version is wanted
-    version = importlib.import_module("posthog_events").__version__
-    session.headers["User-Agent"] = f"posthog-events/{version}"
+    session.headers["User-Agent"] = f"posthog-events/{__version__}"
     return session
 
 

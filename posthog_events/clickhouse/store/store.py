@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from posthog_events.clickhouse.store.lock import write_lock
 from posthog_events.clickhouse.store.manifest import Manifest, PropertyType, read_manifest, write_manifest
 from posthog_events.clickhouse.store.report import ColumnMapping, ImportReport, Progress, Pulled
 from posthog_events.clickhouse.store.tables import build_catalog
+from posthog_events.clock import utc_now
 from posthog_events.errors import ConfigError, StoreError, StoreNotFound
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ GRACE_S = 3600.0
 DATA, TEMPORARY, REJECTED = "data", "tmp", "rejected"
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class EventStore:
     """A local event store. Any number of processes may read while one writes.
 
@@ -42,12 +39,12 @@ class EventStore:
         now: The clock; injected by tests.
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, path: Path, *, now: Callable[[], datetime] = utc_now) -> None:
         self.path = path
         self.now = now
 
     @classmethod
-    def open(cls, path: Path | str, *, now: Callable[[], datetime] = _utc_now) -> EventStore:
+    def open(cls, path: Path | str, *, now: Callable[[], datetime] = utc_now) -> EventStore:
         """Open the store at `path`.
 
         Raises:
@@ -67,7 +64,7 @@ class EventStore:
         week_starts_monday: bool = False,
         person_mode: PersonMode = PersonMode.OVERRIDE_ON_EVENTS,
         group_types: Mapping[str, int] | None = None,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> EventStore:
         """Create an empty store at `path`, a directory that does not exist or is empty.
 
@@ -98,7 +95,7 @@ class EventStore:
         return cls(directory, now=now)
 
     @classmethod
-    def open_or_create(cls, path: Path | str, *, now: Callable[[], datetime] = _utc_now) -> EventStore:
+    def open_or_create(cls, path: Path | str, *, now: Callable[[], datetime] = utc_now) -> EventStore:
         """Open the store at `path`, or create it with the defaults."""
         try:
             return cls.open(path, now=now)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from posthog_events.clock import utc_now
 from posthog_events.errors import ConfigError, ExportFailed
 from posthog_events.posthog.export.definitions import Definitions, property_types
 from posthog_events.posthog.export.download import Fetch, download
@@ -30,10 +31,6 @@ COMPRESSIONS = {"parquet": (None, "zstd", "gzip", "brotli", "lz4", "snappy"), "j
 _LENGTHS: dict[Axis, timedelta] = {"ingestion": WEEK, "event": DAY}
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def export_events(
     api: Api,
     out: Path,
@@ -50,7 +47,7 @@ def export_events(
     fetch: Fetch = download,
     width: int = 3,
     sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], datetime] = _utc_now,
+    clock: Callable[[], datetime] = utc_now,
     on_progress: Callable[[ExportProgress], None] = lambda progress: None,
 ) -> ExportReport:
     """Export events into a directory: files below `out/events`, and the proof in `out/export.json`.

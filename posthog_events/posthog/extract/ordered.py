@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["in_order"]
+from posthog_events.interrupt import wait_for
 
-SIGNAL_CHECK_S = 0.1
-"""How often a wait looks for Ctrl-C: polars handles SIGINT so that a plain wait sleeps through it."""
+__all__ = ["in_order"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,6 +31,5 @@ def in_order(
                 more = False
         if waiting:
             item, future = waiting.popleft()
-            while not future.done():
-                wait([future], timeout=SIGNAL_CHECK_S)
+            wait_for(future)
             yield item, future.result()

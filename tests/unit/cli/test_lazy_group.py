@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -14,12 +14,10 @@ from posthog_events.cli.main import COMMANDS, cli, main
 
 
 def test_version_is_the_one_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
-    """The constant, which spares a look through installed metadata at start-up, equals pyproject's version."""
-    pyproject = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))
-
+    """The constant, which spares a look through installed metadata at start-up, equals the installed version."""
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"posthog-events {pyproject['project']['version']}\n"
-    assert pyproject["project"]["version"] == posthog_events.__version__
+    assert capsys.readouterr().out == f"posthog-events {posthog_events.__version__}\n"
+    assert version("posthog-events") == posthog_events.__version__
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -281,7 +281,7 @@ def test_interrupted_query_is_cancelled_on_the_server(monkeypatch: pytest.Monkey
         assert sent.wait(10)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("posthog_events.posthog.interrupt.wait", wait)
+    monkeypatch.setattr("posthog_events.interrupt.wait", wait)
     api = Interrupted([rows(1), (200, {"message": "Cancelled query on clickhouse"})])
     posthog = PostHogEngine(api, new_id=iter("ab").__next__, sleep=_never)
 
