@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from posthog_events.clickhouse.engine import ClickHouseEngine
     from posthog_events.clickhouse.store import EventStore, ImportReport
     from posthog_events.config import Settings
+    from posthog_events.destinations.manager import Destinations
     from posthog_events.posthog.engine import PostHogEngine
     from posthog_events.posthog.observer import Observer
     from posthog_events.posthog.project import Project
@@ -310,6 +311,17 @@ class Connection:
         if self._project is None:
             raise ConfigError(f"{self.engine.dsn} is not PostHog; connect to posthog://HOST/PROJECT")
         return self._project
+
+    @functools.cached_property
+    def destinations(self) -> Destinations:
+        """The project's webhook and Slack destinations; see `posthog_events.destinations.manager.Destinations`.
+
+        Raises:
+            ConfigError: This connection is to a store or a ClickHouse server.
+        """
+        from posthog_events.destinations.manager import Destinations
+
+        return Destinations(self.project.api, clock=self._clock)
 
     def import_events(
         self,

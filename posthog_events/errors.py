@@ -39,6 +39,11 @@
         StoreNotFound                   no store at that path
         StoreLocked                     another process is writing
         ImportFailed                    a file could not be imported; nothing was stored
+      StalePlan                         what a plan was made of has changed since; nothing was written
+      DeliveryRejected                  a webhook delivery that must not be believed; status is the HTTP answer to it
+      InboxError                        the inbox of deliveries cannot be read or written
+        InboxCorrupt                    its file is damaged; it was set aside
+        InboxFull                       more deliveries wait to be written than it holds; retry_after_s says when
 
 A message says what happened, where, and what to do next. Attributes hold the data. No message holds a secret.
 """
@@ -58,6 +63,7 @@ __all__ = [
     "ConfigError",
     "ConnectionFailed",
     "DeclarationError",
+    "DeliveryRejected",
     "EngineError",
     "ExportFailed",
     "Fault",
@@ -65,6 +71,9 @@ __all__ = [
     "HogQLError",
     "HogQLSyntaxError",
     "ImportFailed",
+    "InboxCorrupt",
+    "InboxError",
+    "InboxFull",
     "IncompleteExtraction",
     "MemoryExceeded",
     "MissingExtra",
@@ -81,6 +90,7 @@ __all__ = [
     "QuotaExceeded",
     "RateLimited",
     "ServerFailed",
+    "StalePlan",
     "StoreError",
     "StoreLocked",
     "StoreNotFound",
@@ -438,3 +448,41 @@ class StoreLocked(StoreError):
 
 class ImportFailed(StoreError):
     """A file could not be imported; the store is as it was before."""
+
+
+class StalePlan(PostHogEventsError):
+    """What a plan was made of has changed since; nothing was written."""
+
+
+class DeliveryRejected(PostHogEventsError):
+    """A webhook delivery that must not be believed or cannot be taken.
+
+    Args:
+        reason: One sentence for logs; holds no secret and nothing of the body.
+        status: The HTTP status to answer with.
+        code: What programs and metrics branch on, such as `bad_signature` or `too_old`.
+    """
+
+    def __init__(self, reason: str, *, status: int, code: str) -> None:
+        super().__init__(reason)
+        self.reason, self.status, self.code = reason, status, code
+
+
+class InboxError(PostHogEventsError):
+    """The inbox of deliveries cannot be read or written; nothing was acknowledged."""
+
+
+class InboxCorrupt(InboxError):
+    """The file of the inbox is damaged; it was set aside and is not served."""
+
+
+class InboxFull(InboxError):
+    """More deliveries wait to be written than the inbox holds in memory; this one was not taken.
+
+    Args:
+        retry_after_s: Whole seconds after which there may be room again, as `Retry-After` says them.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

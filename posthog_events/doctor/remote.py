@@ -22,6 +22,7 @@ from posthog_events.errors import (
     RateLimited,
 )
 from posthog_events.posthog.http import Api, Bucket, Reply, Request
+from posthog_events.posthog.rights import CURRENT_KEY, Rights, read_rights
 
 __all__ = ["check_remote"]
 
@@ -31,6 +32,8 @@ SCOPES: Mapping[str, tuple[Level, str]] = {
     "person:read": (Level.WARNING, "the persons command"),
     "event_definition:read": (Level.WARNING, "the definitions command and property types for local pull"),
     "property_definition:read": (Level.WARNING, "the definitions command and property types for local pull"),
+    "hog_function:write": (Level.WARNING, "applying and testing destinations"),
+    "integration:read": (Level.NOTE, "finding the Slack workspace of a destination, which can be given by its number"),
     "batch_export:write": (Level.WARNING, "file exports; without it, export takes the slower way over queries"),
 }
 """What each scope is for, and how much its absence matters."""
@@ -40,15 +43,13 @@ SKEW_S = 60.0
 
 LOW_BUDGET_BYTES = 1_000_000_000
 
-CURRENT_KEY = "/api/personal_api_keys/@current/"
-
 
 def check_remote(api: Api, settings: Settings, *, clock: Callable[[], datetime]) -> Iterator[Finding]:
     """Ask PostHog a few cheap questions; the first one that cannot be answered ends it."""
-    scopes: frozenset[str] | None = None
+    rights = Rights()
     try:
         current = api.send(Request("GET", CURRENT_KEY))
-        scopes, limited_to = _rights(current)
+        rights = read_rights(current)
     except (AuthenticationFailed, ConnectionFailed, BadAnswer, RateLimited) as error:
         yield _of(error)
         return
@@ -56,8 +57,8 @@ def check_remote(api: Api, settings: Settings, *, clock: Callable[[], datetime])
         pass  # OAuth tokens and old servers have no such page; the next questions tell as much
     else:
         yield from _clock(current, clock())
-        if limited_to and api.project_id not in limited_to:
-            projects = ", ".join(str(number) for number in sorted(limited_to))
+        if rights.projects and api.project_id not in rights.projects:
+            projects = ", ".join(str(number) for number in sorted(rights.projects))
             yield Finding(
                 Level.PROBLEM,
                 "key",
@@ -71,9 +72,9 @@ def check_remote(api: Api, settings: Settings, *, clock: Callable[[], datetime])
         yield finding
     if stop:
         return
-    if scopes is not None:
-        yield from _scopes(scopes)
-    yield from _query(api, asked=scopes is None or _has(scopes, "query:read"))
+    if rights.scopes is not None:
+        yield from _scopes(rights)
+    yield from _query(api, asked=rights.allow("query:read"))
 
 
 def _clock(reply: Reply, now: datetime) -> Iterator[Finding]:
@@ -92,15 +93,6 @@ def _clock(reply: Reply, now: datetime) -> Iterator[Finding]:
         f"this machine's clock is {abs(skew):,.0f} s {direction} PostHog's, so relative dates mean other times here",
         "switch on time synchronisation",
     )
-
-
-def _rights(reply: Reply) -> tuple[frozenset[str] | None, frozenset[int]]:
-    """Return the key's scopes, None when PostHog does not list them, and the projects it is limited to."""
-    body = reply.decode()
-    scopes = body.get("scopes") if isinstance(body, dict) else None
-    teams = body.get("scoped_teams") if isinstance(body, dict) else None
-    known = frozenset(str(scope) for scope in scopes) if isinstance(scopes, list) else None
-    return known, frozenset(int(team) for team in teams or ())
 
 
 def _project(api: Api, settings: Settings) -> Iterator[Finding]:
@@ -140,12 +132,8 @@ def _other_projects(api: Api) -> str:
         return ""
 
 
-def _has(scopes: frozenset[str], scope: str) -> bool:
-    return bool(scopes & {"*", scope, scope.replace(":read", ":write")})
-
-
-def _scopes(scopes: frozenset[str]) -> Iterator[Finding]:
-    missing = [scope for scope in SCOPES if not _has(scopes, scope)]
+def _scopes(rights: Rights) -> Iterator[Finding]:
+    missing = [scope for scope in SCOPES if not rights.allow(scope)]
     for scope in missing:
         level, purpose = SCOPES[scope]
         yield Finding(level, "key", f"the key lacks the scope {scope}, needed for {purpose}", f"add {scope} to the key")

@@ -80,18 +80,19 @@ def _show(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def webhook(failing: int) -> Program:
+def webhook(failing: int, *, signs: bool) -> Program:
     """Return the program of `template-webhook`.
 
     Args:
         failing: The lowest status that is a failure.
+        signs: Whether it uses the input `signing_secret`; before August 2026 it did not.
     """
 
     def run(inputs: Mapping[str, Any], log: Callable[..., None]) -> Run:
         payload = {key: inputs.get(key) for key in ("headers", "body", "method")}
         if inputs.get("debug"):
             log("Request", inputs.get("url"), payload)
-        answer = yield Fetch(inputs.get("url"), payload, inputs.get("signing_secret") or None)
+        answer = yield Fetch(inputs.get("url"), payload, (signs and inputs.get("signing_secret")) or None)
         if answer.status >= failing:
             raise RunFailed(f"Webhook failed with status {answer.status}: {_show(answer.body)}")
         if inputs.get("debug"):

@@ -24,7 +24,7 @@ _WEBHOOK = """let request := {'headers': inputs.headers, 'body': inputs.body, 'm
 if (inputs.debug) {
   print('Request', inputs.url, request)
 }
-let answer := fetch(inputs.url, request)
+SIGNlet answer := fetch(inputs.url, request)
 if (answer.status >= FAILING) {
   throw Error(f'Webhook failed with status {answer.status}: {answer.body}')
 }
@@ -57,14 +57,20 @@ if (answer.status >= 400) {
   throw Error(f'Failed to post message to NAME: {answer.status}: {answer.body}')
 }"""
 
-_WEBHOOK_STRICT = _WEBHOOK.replace("FAILING", "300")
-_WEBHOOK_LAX = _WEBHOOK.replace("FAILING", "400")
+_SIGN = """if (not empty(inputs.signing_secret)) {
+  request['signing_secret'] := inputs.signing_secret
+}
+"""
+_WEBHOOKS: Mapping[tuple[int, bool], str] = {
+    (failing, signs): _WEBHOOK.replace("FAILING", str(failing)).replace("SIGN", _SIGN if signs else "")
+    for failing in (300, 400)
+    for signs in (True, False)
+}
 _DISCORD = _POST.replace("BODY", "'content': inputs.content").replace("NAME", "Discord")
 _TEAMS = _POST.replace("BODY", "'type': 'message', 'text': inputs.text").replace("NAME", "Microsoft Teams")
 
 _PROGRAMS: Mapping[str, Program] = {
-    _WEBHOOK_STRICT: webhook(300),
-    _WEBHOOK_LAX: webhook(400),
+    **{code: webhook(failing, signs=signs) for (failing, signs), code in _WEBHOOKS.items()},
     _SLACK: slack,
     _DISCORD: discord,
     _TEAMS: teams,
@@ -161,7 +167,7 @@ def _template(
 def templates(rules: DeliveryRules) -> dict[str, dict[str, Any]]:
     """Return the templates of a server, by id."""
     schema = [*_WEBHOOK_SCHEMA, *([_SIGNING] if rules.signing else [])]
-    code = _WEBHOOK_STRICT if rules.strict_status else _WEBHOOK_LAX
+    code = _WEBHOOKS[300 if rules.strict_status else 400, rules.signing]
     made = (
         _template("template-webhook", "HTTP Webhook", code, schema, free=False),
         _template("template-slack", "Slack", _SLACK, _SLACK_SCHEMA),

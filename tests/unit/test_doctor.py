@@ -37,6 +37,8 @@ EVERY_SCOPE = [
     "person:read",
     "event_definition:read",
     "property_definition:read",
+    "hog_function:write",
+    "integration:read",
     "batch_export:write",
 ]
 

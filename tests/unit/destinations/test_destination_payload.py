@@ -145,6 +145,11 @@ def test_old_code_does_not_sign() -> None:
     assert honours_signing({"hog": "if (inputs.signing_secret) { sign() }"})
     assert not honours_signing({})
 
+    template = {"code": "send(inputs)\n", "inputs_schema": [{"key": "signing_secret"}]}
+    assert honours_signing({"hog": "send(inputs)", "template": template})
+    assert not honours_signing({"hog": "fetch(inputs.url)", "template": template})
+    assert not honours_signing({"hog": "send(inputs)", "template": {**template, "inputs_schema": []}})
+
 
 @pytest.mark.parametrize("text", ["", "Two\n\nparagraphs", "ends with a key=value"])
 @pytest.mark.parametrize("marker", [Marker("a-b_1"), Marker("a", "0123456789ab")], ids=["plain", "secrets"])
