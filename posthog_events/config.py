@@ -119,11 +119,8 @@ class Settings:
             )
         return self.dsn.value
 
-    def posthog(self, key: str | None = None) -> PostHogTarget:
+    def posthog(self) -> PostHogTarget:
         """Return the PostHog project to speak to: the DSN's host and number where it has them, else the settings'.
-
-        Args:
-            key: The call's own key, instead of the settings'.
 
         Raises:
             ConfigError: Something is missing (all of it is named), or the key is for another host.
@@ -131,7 +128,6 @@ class Settings:
         dsn = self.dsn.value if self.dsn is not None and self.dsn.value.startswith("posthog://") else "posthog://"
         named = urlsplit(dsn)
         host, number = _host_of(named.netloc, named.query), named.path.strip("/")
-        found_key = Setting(key, "argument") if key else self.key
         at = self.dsn.source if self.dsn is not None else "default"
         found_host = Setting(host, at) if host else self.host
         found_project = Setting(number, at) if number else self.project
@@ -143,19 +139,19 @@ class Settings:
                     f"the project's number (it is in the address of its pages): set {VARIABLES['project']}",
                     found_project,
                 ),
-                (f"a personal API key (phx_...): set {KEY_VARIABLE}", found_key),
+                (f"a personal API key (phx_...): set {KEY_VARIABLE}", self.key),
             )
             if value is None
         ]
-        if missing or found_host is None or found_project is None or found_key is None:
+        if missing or found_host is None or found_project is None or self.key is None:
             raise ConfigError("to ask PostHog, these are missing: " + "; ".join(missing))
         if not found_project.value.isdigit():
             raise ConfigError(
                 f"the project is a number, but {found_project.source} says something else; "
                 "it is in the address of the project's pages"
             )
-        self._check_binding(found_host, found_key)
-        return PostHogTarget(found_host.value, int(found_project.value), found_key.value, self.limits.value)
+        self._check_binding(found_host, self.key)
+        return PostHogTarget(found_host.value, int(found_project.value), self.key.value, self.limits.value)
 
     def _check_binding(self, host: Setting[str], key: Setting[str]) -> None:
         """Refuse to hand the environment's key to a host that only a file or a DSN names.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from posthog_events.clock import utc_now
+from posthog_events.config import Setting, Settings, load_settings, user_file
 from posthog_events.errors import ConfigError, HogQLError
 from posthog_events.limits import POSTHOG_ROWS, RowLimits
 from posthog_events.result import Query, QueryResult, Value
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
     from posthog_events.clickhouse.catalog import Catalog, PropertyKind
     from posthog_events.clickhouse.engine import ClickHouseEngine
     from posthog_events.clickhouse.store import EventStore, ImportReport
-    from posthog_events.config import Settings
     from posthog_events.destinations.manager import Destinations
     from posthog_events.posthog.engine import PostHogEngine
     from posthog_events.posthog.observer import Observer
     from posthog_events.posthog.project import Project
     from posthog_events.queryfiles import QueryFile
 
-__all__ = ["Connection", "connect"]
+__all__ = ["Connection", "connect", "open_connection"]
 
 
 def connect(
@@ -77,15 +77,50 @@ def connect(
         StoreNotFound: There is no store at that path.
         MissingExtra: The `local` extra is not installed.
     """
-    if timezone is not None:
-        _check_zone(timezone)
-    settings = None
     if dsn is None or dsn.startswith("posthog://"):
         settings = _settings(dsn, profile)
-        dsn = settings.require_dsn()
+    else:
+        settings = Settings(Setting(dsn, "argument"))
+    if password:
+        settings = replace(settings, password=Setting(password, "argument"))
+    if key:
+        settings = replace(settings, key=Setting(key, "argument"))
+    return open_connection(
+        settings,
+        timezone=timezone,
+        queries=queries,
+        row_limits=row_limits,
+        clock=clock,
+        max_execution_s=max_execution_s,
+        max_memory_bytes=max_memory_bytes,
+        fresh=fresh,
+        asynchronous=asynchronous,
+        max_wait_s=max_wait_s,
+        observer=observer,
+    )
+
+
+def open_connection(
+    settings: Settings,
+    *,
+    timezone: str | None = None,
+    queries: Sequence[str | Path] = (),
+    row_limits: RowLimits = POSTHOG_ROWS,
+    clock: Callable[[], datetime] | None = None,
+    max_execution_s: float | None = None,
+    max_memory_bytes: int | None = None,
+    fresh: bool = False,
+    asynchronous: bool = False,
+    max_wait_s: float | None = None,
+    observer: Observer | None = None,
+) -> Connection:
+    """Open what settings say that were read already; arguments and errors are those of `connect`."""
+    if timezone is not None:
+        _check_zone(timezone)
+    dsn = settings.require_dsn()
     folders = [Path(path) for path in queries]
     scheme, _, rest = dsn.partition("://")
-    if scheme == "posthog" and settings is not None:
+    if scheme == "posthog":
         if row_limits != POSTHOG_ROWS or max_execution_s is not None or max_memory_bytes is not None:
             raise ConfigError(
                 "PostHog's row, time and memory limits cannot be lifted from here (--no-limit); query a local copy "
@@ -94,7 +129,7 @@ def connect(
         from posthog_events.posthog.project import Project
 
         project = Project.open(
-            settings.posthog(key),
+            settings.posthog(),
             timezone=timezone,
             clock=clock or utc_now,
             fresh=fresh,
@@ -119,6 +154,7 @@ def connect(
             "the DSN names no engine; use chdb://PATH for a local store, clickhouse://host/database, or "
             "posthog://eu/PROJECT"
         )
+    password = settings.password.value if settings.password else None
     engine = _engine(dsn, local, timezone, row_limits, clock, max_execution_s, max_memory_bytes, password)
     store = None if isinstance(local, Path) else local
     return Connection(engine, store=store, queries=folders, clock=clock or utc_now)
@@ -134,8 +170,6 @@ def _local(path: Path) -> EventStore | Path:
 
 def _settings(dsn: str | None, profile: str | None) -> Settings:
     import os
-
-    from posthog_events.config import load_settings, user_file
 
     arguments = {"dsn": dsn, "profile": profile}
     return load_settings(arguments=arguments, environ=os.environ, directory=Path.cwd(), user=user_file())

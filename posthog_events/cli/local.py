@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from posthog_events.cli.options import local_store_option
 from posthog_events.cli.progress import Meter, meter
 from posthog_events.cli.pull import pull
 
@@ -18,15 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["local"]
 
-store_option = click.option(
-    "--store",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("events"),
-    show_default=True,
-    metavar="DIR",
-    help="The event store.",
-)
+store_option = local_store_option("The event store.")
 
 
 @click.group()

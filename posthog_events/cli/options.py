@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from posthog_events.config import DEFAULT_STORE, Setting, Settings, load_settings, store_dsn, user_file
+from posthog_events.config import DEFAULT_STORE, Settings, load_settings, store_dsn, user_file
 from posthog_events.frames.chart_file import ENDINGS as CHART_ENDINGS
 from posthog_events.frames.output import FORMATS, Format
 
@@ -30,6 +30,7 @@ __all__ = [
     "chart_option",
     "engine_options",
     "inline_values",
+    "local_store_option",
     "named_values",
     "output_options",
     "posthog_options",
@@ -56,18 +57,16 @@ class Target:
         """Lend the engine; `unlimited` lifts PostHog's row limits, and waits for PostHog's are shown meanwhile."""
         from posthog_events.cli.moments import clock
         from posthog_events.cli.waiting import watching
-        from posthog_events.connection import connect
+        from posthog_events.connection import open_connection
         from posthog_events.limits import POSTHOG_ROWS, UNLIMITED_ROWS
 
         settings = self.settings
         with (
             watching() as observer,
-            connect(
-                _given(settings.dsn),
+            open_connection(
+                settings,
                 timezone=settings.timezone.value if settings.timezone else None,
                 row_limits=UNLIMITED_ROWS if unlimited else POSTHOG_ROWS,
-                password=settings.password.value if settings.password else None,
-                profile=_given(settings.profile),
                 fresh=self.fresh,
                 asynchronous=self.asynchronous,
                 max_wait_s=self.max_wait_s,
@@ -128,11 +127,6 @@ def project_settings(*, dsn: str | None = None, **options: Any) -> Settings:
     if dsn is not None:
         raise click.UsageError("this is for PostHog: --dsn begins with posthog://, as in posthog://eu/12345.")
     return settings_from(dsn="posthog://", **options)
-
-
-def _given(setting: Setting[str] | None) -> str | None:
-    """Return what the call itself says. The rest `connect` finds again, with its source: a key is not for any host."""
-    return setting.value if setting is not None and setting.source == "argument" else None
 
 
 def search_folders(settings: Settings) -> tuple[Path, ...]:
@@ -214,6 +208,19 @@ def project_options(command: Command) -> Command:
         return command(*args, target=Target(settings, max_wait_s=max_wait_s), **kwargs)
 
     return cast(Command, wrapper)
+
+
+def local_store_option(help_: str) -> Callable[[Command], Command]:
+    """Add --store, for commands about a store itself; the command receives a `directory`."""
+    return click.option(
+        "--store",
+        "directory",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path(DEFAULT_STORE),
+        show_default=True,
+        metavar="DIR",
+        help=help_,
+    )
 
 
 def output_options(command: Command) -> Command:

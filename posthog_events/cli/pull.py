@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from posthog_events.cli.export import export_progress, via_option
-from posthog_events.cli.options import Target, project_options
+from posthog_events.cli.options import Target, local_store_option, project_options
 
 if TYPE_CHECKING:
     from posthog_events.posthog.export import Via
@@ -18,15 +18,7 @@ __all__ = ["pull"]
 
 
 @click.command()
-@click.option(
-    "--store",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("events"),
-    show_default=True,
-    metavar="DIR",
-    help="The event store; it is made when there is none.",
-)
+@local_store_option("The event store; it is made when there is none.")
 @click.option("--from", "since", metavar="WHEN", help="Begin here: a date, a time, or -30d; needed the first time.")
 @click.option(
     "--lookback",
