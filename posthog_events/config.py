@@ -241,6 +241,7 @@ def user_file() -> Path:
 
 
 def _host_of(netloc: str, query: str) -> str:
+    """Return the host of a DSN; `?insecure=1` says that it does not speak TLS."""
     return f"http://{netloc}" if netloc and query == "insecure=1" else netloc
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from posthog_events.cli.options import Output, Target, output_options, project_options
+from posthog_events.cli.options import Output, Target, named_json, output_options, project_options
 from posthog_events.cli.progress import Meter, meter
 
 if TYPE_CHECKING:
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["events"]
 
+VERIFY_S = 60.0
+"""How long an event is looked for. PostHog shows it within seconds on an ordinary day."""
+
 
 @click.group()
 def events() -> None:
-    """List events of a PostHog project, and look at single ones."""
+    """List events of a PostHog project, look at single ones, and send some."""
 
 
 @events.command(name="list")
@@ -117,6 +120,34 @@ def values(key: str, event: str, contains: str | None, target: Target, output: O
 
     with target.connect() as connection:
         write_rows(connection.project.event_values(key, event, contains=contains), output)
+
+
+@events.command()
+@click.argument("name")
+@click.option("--user", "distinct_id", required=True, metavar="ID", help="The distinct_id of who did it.")
+@click.option(
+    "-p",
+    "--property",
+    "properties",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=named_json,
+    help="A property; numbers, true, false, null and JSON are read as such (may be given several times).",
+)
+@click.option("--verify", is_flag=True, help="Wait until the event can be read back.")
+@project_options
+def capture(name: str, distinct_id: str, properties: dict[str, Any], verify: bool, target: Target) -> None:
+    """Send one event, after checking that PostHog would not drop it without a word.
+
+    Needs the project token, POSTHOG_PROJECT_TOKEN.
+
+    \b
+    Example: posthog-events events capture purchase --user ann -p amount=20 -p plan=pro
+    """
+    event = {"event": name, "distinct_id": distinct_id, "properties": properties}
+    with target.connect() as connection:
+        sent = connection.project.capture([event], verify_s=VERIFY_S if verify else None)
+    click.echo(f"sent {name} of {distinct_id}: {sent.uuids[0]}")
 
 
 def _shown_on(bar: Meter) -> Callable[[Progress], None]:

@@ -31,6 +31,7 @@ __all__ = [
     "engine_options",
     "inline_values",
     "local_store_option",
+    "named_json",
     "named_values",
     "output_options",
     "posthog_options",
@@ -276,16 +277,28 @@ def named_values(
 ) -> Mapping[str, str | list[str]]:
     """Read `name=value` options; a name given twice becomes a list."""
     values: dict[str, str | list[str]] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE, such as since=-7d", context, parameter)
+    for name, value in _pairs(context, parameter, pairs, example="since=-7d"):
         earlier = values.get(name)
         if earlier is None:
             values[name] = value
         else:
             values[name] = [*earlier, value] if isinstance(earlier, list) else [earlier, value]
     return values
+
+
+def named_json(context: click.Context, parameter: click.Parameter, pairs: Sequence[str]) -> dict[str, Any]:
+    """Read `name=value` options whose values are JSON, or else text; of a name given twice the last one counts."""
+    return {name: _json_or_text(value) for name, value in _pairs(context, parameter, pairs, example="amount=20")}
+
+
+def _pairs(
+    context: click.Context, parameter: click.Parameter, pairs: Sequence[str], *, example: str
+) -> Iterator[tuple[str, str]]:
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE, such as {example}", context, parameter)
+        yield name, value
 
 
 def inline_values(values: Mapping[str, str | list[str]]) -> dict[str, Value]:
@@ -300,8 +313,13 @@ def inline_values(values: Mapping[str, str | list[str]]) -> dict[str, Value]:
 
 
 def _typed(text: str) -> Value:
+    value: Value = _json_or_text(text)
+    return text if isinstance(value, dict) else value
+
+
+def _json_or_text(text: str) -> Any:
+    """Return the JSON that `text` is, else the text; NaN and Infinity are words."""
     try:
-        value: Value = json.loads(text, parse_constant=str)  # NaN and Infinity are words
+        return json.loads(text, parse_constant=str)
     except ValueError:
         return text
-    return text if isinstance(value, dict) else value

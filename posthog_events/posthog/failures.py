@@ -76,6 +76,9 @@ class Failure:
     cause: BaseException | None = field(default=None, repr=False, compare=False)
 
 
+_KNOWN = frozenset({"type", "code", "detail", "attr", "extra", "error", "message", "query_status"})
+"""Keys of PostHog's envelope, and of what `_detail` reads besides."""
+
 _MEMORY_CODE = "clickhouse_memory_limit_exceeded"
 _HEAVY_LOAD = re.compile(r"heavy load", re.IGNORECASE)
 _CONCURRENCY = re.compile(r"concurrency limit|concurrent", re.IGNORECASE)
@@ -94,7 +97,8 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes, *, redact: 
     envelope = _envelope(body)
     code = redact.text(_text(envelope.get("code")))
     detail = redact.text(_detail(envelope))
-    attr, extra = envelope.get("attr"), envelope.get("extra")
+    # some views answer with their serializer's errors as they are; whoever calls them knows how to read these
+    attr, extra = envelope.get("attr"), envelope.get("extra") if _KNOWN & envelope.keys() else envelope
     return Failure(
         kind=_kind(status, code, detail, ours=bool(envelope)),
         status=status,

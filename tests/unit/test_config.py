@@ -143,6 +143,8 @@ def test_dsn_wins_over_host_and_project_of_the_environment(tmp_path: Path) -> No
 
     assert PostHogTarget("us", 3, KEY) == settings(tmp_path, environ, dsn="posthog://us/3").posthog()
     assert PostHogTarget("us", 12, KEY) == settings(tmp_path, environ, dsn="posthog://us").posthog()
+    plain = settings(tmp_path, environ, dsn="posthog://10.0.0.5:8000/3?insecure=1").posthog()
+    assert PostHogTarget("http://10.0.0.5:8000", 3, KEY) == plain
 
 
 def test_everything_missing_is_named_at_once(tmp_path: Path) -> None:
