@@ -173,7 +173,7 @@ def _check_leaf(reader: TreeReader, item: Item) -> None:
 
 
 def _check_expressions(reader: TreeReader, item: Item, destination: Destination) -> None:
-    """Parse every Hog expression of the inputs, at the place where it was written as far as that is known."""
+    """Check every Hog expression of the inputs, at the place where it was written as far as that is known."""
     wrong = {(fault.line, fault.column) for fault in reader.faults if fault.line}
     schema = destination.inputs_schema or SCHEMAS.get(destination.template_id) or ()
     kinds = {entry["key"]: str(entry["type"]) for entry in schema}
@@ -186,6 +186,8 @@ def _check_expressions(reader: TreeReader, item: Item, destination: Destination)
             if destination.kind == "template":
                 where = part_at(raw, (name, *path))
             elif destination.kind == "slack":
+                if (name, *path) in (("text",), ("body", "text")) and "text" not in places and "blocks" in places:
+                    continue  # made of the blocks, which are checked themselves
                 where = _slack_place(places, (name, *path), item)
             else:
                 where = part_at(places.get(name, places.get("message", item)), path)

@@ -149,7 +149,7 @@ def inline_secret(text: str) -> str | None:
         if pattern.search(text):
             return what
     for name, value in _query(text):
-        if _SECRET_NAME.search(name) and value and not value.startswith("{"):
+        if _SECRET_NAME.search(name) and value and not value.startswith(("{", "${")):
             return f"a URL with a secret (`{name}`)"
     return None
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from posthog_events.destinations.model import AUTO, SecretRef
-from posthog_events.errors import HogError
 from posthog_events.queryfiles.params import did_you_mean
 
 __all__ = [
@@ -25,6 +24,7 @@ __all__ = [
     "check_texts",
     "honours_signing",
     "schema_item",
+    "texts_of",
 ]
 
 WEBHOOK: Final = "template-webhook"
@@ -49,6 +49,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 _SAID = {str: "a text", bool: "true or false", int: "a number", float: "a number", Mapping: "`key: value` pairs"}
 _TEMPLATED = ("string", "dictionary", "json", "email")
+_FATAL = ("refused", "unknown-global", "hyphenated-key")
+"""Traps of templates (`hog.lint_template`) that cost every delivery; a hyphen makes an unknown global of a key."""
 
 
 def schema_item(
@@ -138,25 +140,34 @@ def _check_input(name: str, value: Any, item: Mapping[str, Any]) -> Iterator[str
 
 
 def check_texts(value: Any, *, kind: str = "json") -> Iterator[tuple[_Path, str]]:
-    """Yield what is wrong with the Hog expressions in an input of the given type, and where."""
-    from posthog_events.hog.template import parse_template
+    """Yield what would lose every delivery in the Hog expressions of an input of the given type, and where.
 
-    if kind not in _TEMPLATED:
-        return
-    for path, text in _texts(value):
-        try:
-            parse_template(text)
-        except HogError as error:
-            yield path, error.message
+    PostHog refuses some of it when it saves the input. The rest it accepts, and fails at each event.
+    """
+    from posthog_events.hog.lint_template import lint_template
+
+    for path, text in texts_of(value, kind=kind):
+        for trap in lint_template(text):
+            if trap.code in _FATAL:
+                yield path, trap.message
+
+
+def texts_of(value: Any, *, kind: str = "json") -> Iterator[tuple[_Path, str]]:
+    """Yield the texts in an input of the given type that PostHog reads as templates, and where they are."""
+    if kind in _TEMPLATED:
+        yield from _texts(value)
 
 
 def honours_signing(row: Mapping[str, Any]) -> bool:
     """Return whether a function's code signs its deliveries.
 
     The code is a copy made when the function was created (reference 1.3): one from before August 2026 takes a
-    `signing_secret`, when its schema has one, and never uses it.
+    `signing_secret`, when its schema has one, and never uses it. It signs when it speaks of the secret, or is the code
+    of the server's template, which offers it.
     """
-    return "signing_secret" in str(row.get("hog") or "")
+    code, template = str(row.get("hog") or ""), row.get("template") or {}
+    offered = any(item.get("key") == "signing_secret" for item in template.get("inputs_schema") or ())
+    return "signing_secret" in code or (offered and code == str(template.get("code") or "").rstrip())
 
 
 def _texts(value: Any) -> Iterator[tuple[_Path, str]]:

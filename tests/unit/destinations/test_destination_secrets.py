@@ -148,6 +148,7 @@ def test_secret_in_plain_is_recognised(text: str) -> None:
         "Token limits reached: 123456789012",
         "*{event.event}* costs ${event.properties.amount}",
         "phc_abcdefghij1234",
+        "https://hooks.example.com/in?token=${env:CRM_TOKEN}",
     ],
 )
 def test_ordinary_text_is_no_secret(text: str) -> None:
