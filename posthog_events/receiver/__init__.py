@@ -1,0 +1,1 @@
+"""Webhooks of PostHog, received: verified, kept, told apart and handed on."""
