@@ -43,6 +43,7 @@ HEAVY = {
     "pandas",
     "polars",
     "pyarrow",
+    "psycopg",
     "pydantic",
     "requests",
     "rich",
