@@ -102,7 +102,7 @@ def matching(
     Returns:
         None when the event does not match, a text when that cannot be told.
     """
-    verdict = _verdict(project, row, row.filters, globals_, place=row.id if cached else None)
+    verdict = _verdict(world, project, row, row.filters, globals_, place=row.id if cached else None)
     if verdict is not True:
         return verdict or None
     if row.mappings is None:
@@ -110,7 +110,7 @@ def matching(
     found = []
     for index, mapping in enumerate(row.mappings):
         place = f"{row.id}/{index}" if cached else None
-        verdict = _verdict(project, row, mapping["filters"], globals_, place=place)
+        verdict = _verdict(world, project, row, mapping["filters"], globals_, place=place)
         if isinstance(verdict, str):
             return verdict
         if verdict:
@@ -119,7 +119,13 @@ def matching(
 
 
 def _verdict(
-    project: Project, row: HogRow, filters: Mapping[str, Any], globals_: Mapping[str, Any], *, place: str | None
+    world: World,
+    project: Project,
+    row: HogRow,
+    filters: Mapping[str, Any],
+    globals_: Mapping[str, Any],
+    *,
+    place: str | None,
 ) -> bool | str:
     """Return whether filters match, or why that cannot be told."""
     state = state_of(project)
@@ -138,6 +144,7 @@ def _verdict(
                 boolean_properties=_booleans(catalog),
                 saved_at=row.updated_at,
                 timezone=ZoneInfo(catalog.timezone),
+                clock=world.now,
             )
         except HogError as error:
             return str(error)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
 
+from posthog_events.clock import utc_now
 from posthog_events.errors import HogError
 from posthog_events.hog.actions import action_check
 from posthog_events.hog.evaluate import Scope
@@ -118,6 +119,7 @@ def compile_filters(
     boolean_properties: Collection[tuple[str, str]] = (),
     saved_at: datetime | None = None,
     timezone: tzinfo = UTC,
+    clock: Callable[[], datetime] = utc_now,
 ) -> CompiledFilters:
     """Compile the `filters` of a destination, in PostHog's own JSON form.
 
@@ -128,11 +130,12 @@ def compile_filters(
         boolean_properties: (type, key) of properties that PostHog knows as Boolean: for them `"true"` means true.
         saved_at: When the filters were or will be saved: relative dates are resolved at that moment. None is now.
         timezone: The project's zone, for relative dates.
+        clock: What now() in an expression says; for stored events, the moment of the event at hand.
 
     Raises:
         HogError: PostHog could not compile them, and refuses to enable the function.
     """
-    context = Context(boolean_properties, saved_at, timezone)
+    context = Context(boolean_properties, saved_at, timezone, clock)
     by_name = filters.get("source", "events") in ("events", "internal-events")
     events = _items(filters, "events") if by_name else []
     action_items = _items(filters, "actions") if by_name else []

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from posthog_events.clock import utc_now
 from posthog_events.errors import HogError, HogQLError
 from posthog_events.hog.elements import chain_href, chain_texts, selector_test, tag_test
 from posthog_events.hog.evaluate import Scope, compile_expr
@@ -60,6 +61,7 @@ class Context:
     boolean_properties: Collection[tuple[str, str]] = ()
     saved_at: datetime | None = None
     timezone: tzinfo = field(default=UTC)
+    clock: Callable[[], datetime] = utc_now
 
 
 def always(path: str) -> Check:
@@ -120,7 +122,7 @@ def property_check(item: Any, path: str, context: Context, *, nested: bool = Fal
         if kind in _NOT_COMPILED:
             raise HogError(f"properties of type {kind!r} do not work in destinations")
         if kind == "hogql":
-            return _expression(key, path)
+            return _expression(key, path, context.clock)
         if kind == "element":
             return _element(key, item, path, context)
         if kind in _NOT_REALTIME:
@@ -180,9 +182,9 @@ def _element(key: str, item: Mapping[str, Any], path: str, context: Context) -> 
     return Check(path, lambda scope: any(run(one) for one in chain_texts(chain_text(scope))), can_fail=found.can_fail)
 
 
-def _expression(source: str, path: str) -> Check:
+def _expression(source: str, path: str, clock: Callable[[], datetime]) -> Check:
     try:
-        run = compile_expr(parse_expr(source))
+        run = compile_expr(parse_expr(source), clock=clock)
     except HogQLError as error:
         raise HogError(f"`{source[:80]}` is no expression: {error.message}") from error
     return Check(path, lambda scope: run(filter_globals(scope)), boolean=False, can_fail=True)

@@ -78,6 +78,7 @@ class Tally:
                 test_account_filters=known.test_account_filters,
                 boolean_properties=known.boolean_properties,
                 saved_at=known.now,
+                clock=clock,
             )
             inputs = Inputs(destination, clock=clock)
             masker = Masker(destination.masking, clock=clock) if destination.masking is not None else None

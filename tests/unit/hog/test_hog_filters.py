@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -256,3 +257,14 @@ def test_absent_person_and_groups_give_null(person: Any) -> None:
     ]
 
     assert compile_filters({"properties": items}).matches(bare).matched
+
+
+def test_now_in_an_expression_is_the_clock_that_was_passed() -> None:
+    """Over stored events `now()` is the moment of the event, or a simulation would change from day to day."""
+    filters = {"properties": [{"type": "hogql", "key": "toString(toUnixTimestamp(now())) = '1588291200'"}]}
+    event = {"event": {"event": "x", "properties": {}}, "person": None, "groups": {}}
+
+    then = compile_filters(filters, clock=lambda: datetime(2020, 5, 1, tzinfo=UTC)).matches(event)
+    later = compile_filters(filters, clock=lambda: datetime(2021, 5, 1, tzinfo=UTC)).matches(event)
+
+    assert (True, False) == (then.matched, later.matched)
