@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from posthog_events.clickhouse.catalog import PersonMode, PropertyKind
     from posthog_events.clickhouse.store import ColumnMapping, EventStore, ImportReport
     from posthog_events.connection import Connection, connect
+    from posthog_events.destinations import Destination, Discord, SecretRef, Slack, Teams, Webhook, read_declarations
+    from posthog_events.destinations.apply import ApplyReport
+    from posthog_events.destinations.manager import Destinations, Ensured
+    from posthog_events.destinations.plan import Plan
+    from posthog_events.destinations.simulate import Simulation, Simulations
     from posthog_events.errors import (
         ApiError,
         AuthenticationFailed,
@@ -69,6 +74,7 @@ __all__ = [
     "POSTHOG_ROWS",
     "UNLIMITED_ROWS",
     "ApiError",
+    "ApplyReport",
     "AuthenticationFailed",
     "BadAnswer",
     "BudgetExceeded",
@@ -78,8 +84,12 @@ __all__ = [
     "ConnectionFailed",
     "DeclarationError",
     "DeliveryRejected",
+    "Destination",
+    "Destinations",
+    "Discord",
     "Engine",
     "EngineError",
+    "Ensured",
     "EventStore",
     "ExportFailed",
     "Fault",
@@ -101,6 +111,7 @@ __all__ = [
     "Observer",
     "ParameterError",
     "PersonMode",
+    "Plan",
     "PostHogEventsError",
     "Project",
     "PropertyKind",
@@ -114,24 +125,50 @@ __all__ = [
     "QuotaExceeded",
     "RateLimited",
     "RowLimits",
+    "SecretRef",
     "ServerFailed",
+    "Simulation",
+    "Simulations",
+    "Slack",
     "StalePlan",
     "Step",
     "StoreError",
     "StoreLocked",
     "StoreNotFound",
+    "Teams",
     "TruncatedResult",
     "UnexpectedColumns",
     "UnknownColumnType",
     "UnresolvedName",
     "UnsupportedHogQL",
+    "Webhook",
     "connect",
+    "read_declarations",
 ]
 
 _HOMES = {
     "clickhouse.catalog": ("PersonMode", "PropertyKind"),
     "clickhouse.store": ("ColumnMapping", "EventStore", "ImportReport"),
     "connection": ("Connection", "connect"),
+    "destinations": (
+        "Destination",
+        "Discord",
+        "SecretRef",
+        "Slack",
+        "Teams",
+        "Webhook",
+        "read_declarations",
+    ),
+    "destinations.manager": (
+        "Destinations",
+        "Ensured",
+    ),
+    "destinations.plan": ("Plan",),
+    "destinations.apply": ("ApplyReport",),
+    "destinations.simulate": (
+        "Simulation",
+        "Simulations",
+    ),
     "limits": ("POSTHOG_ROWS", "UNLIMITED_ROWS", "RowLimits"),
     "posthog.observer": ("Observer",),
     "posthog.project": ("Project",),

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from posthog_events.clickhouse.catalog import Catalog, PropertyKind
     from posthog_events.clickhouse.engine import ClickHouseEngine
     from posthog_events.clickhouse.store import EventStore, ImportReport
-    from posthog_events.destinations.manager import Destinations
+    from posthog_events.destinations.manager import Declared, Destinations
+    from posthog_events.destinations.simulate import Simulations
     from posthog_events.posthog.engine import PostHogEngine
     from posthog_events.posthog.observer import Observer
     from posthog_events.posthog.project import Project
@@ -356,6 +357,38 @@ class Connection:
         from posthog_events.destinations.manager import Destinations
 
         return Destinations(self.project.api, clock=self._clock)
+
+    def simulate(self, *declared: Declared, since: datetime, until: datetime, samples: int = 3) -> Simulations:
+        """Return what destinations would have done with the events that are here; nothing is sent.
+
+        Args:
+            declared: Destinations, and files or folders of declarations.
+            since: First moment, aware.
+            until: First moment after the range, aware.
+            samples: How many deliveries of each to render.
+
+        Raises:
+            DeclarationError: Lists every fault in the declarations.
+            HogError: PostHog would not accept one of them, or it cannot be evaluated here.
+            QueryError, ApiError, ConnectionFailed: The events could not be read.
+        """
+        from posthog_events.destinations.manager import destinations_of
+        from posthog_events.destinations.simulate import EngineEvents, simulate_all
+        from posthog_events.destinations.surroundings import read_surroundings
+
+        destinations = destinations_of(declared)
+        around = read_surroundings(self._project.api if self._project else None, destinations)
+        return simulate_all(
+            destinations,
+            EngineEvents(self.engine, group_types=around.group_types),
+            since=since,
+            until=until,
+            samples=samples,
+            project=around.project,
+            actions=around.actions,
+            test_account_filters=around.test_account_filters,
+            now=self._clock(),
+        )
 
     def import_events(
         self,

@@ -43,6 +43,7 @@ HEAVY = {
     "pandas",
     "polars",
     "pyarrow",
+    "prometheus_client",
     "psycopg",
     "pydantic",
     "requests",

@@ -35,6 +35,11 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "posthog_events.cli.definitions", "definitions", "List the event names and properties of a PostHog project."
     ),
     "demo": LazyCommand("posthog_events.cli.demo", "demo", "Build an example store and walk through five questions."),
+    "destinations": LazyCommand(
+        "posthog_events.cli.destinations",
+        "destinations",
+        "Declare, simulate, apply and watch webhook and Slack destinations.",
+    ),
     "doctor": LazyCommand(
         "posthog_events.cli.doctor",
         "doctor",
@@ -44,7 +49,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "posthog_events.cli.emulator", "emulator", "Serve a PostHog on this machine, for trying out scripts."
     ),
     "events": LazyCommand(
-        "posthog_events.cli.events", "events", "List events of a PostHog project, and look at single ones."
+        "posthog_events.cli.events", "events", "List events of a PostHog project, look at single ones, and send some."
     ),
     "export": LazyCommand(
         "posthog_events.cli.export", "export", "Export every event that PostHog stored in a range, and prove it."

@@ -11,18 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from posthog_events.destinations.diff import Diff, diff
+from posthog_events.destinations.diff import Diff
 from posthog_events.destinations.live import NO_SIGNING, Live
 from posthog_events.destinations.matching import key_of
 from posthog_events.destinations.model import Destination
-from posthog_events.destinations.normalise import normalise
 from posthog_events.destinations.payload import body_of, patch_of
-from posthog_events.destinations.plan import Plan, Step, declared_normal
+from posthog_events.destinations.plan import Plan, Step, differences, holds_secret, settled
 from posthog_events.destinations.secrets import Secrets
 from posthog_events.errors import (
     ApiError,
     BadAnswer,
-    ConnectionFailed,
     MissingScope,
     NotAuthorised,
     NotFound,
@@ -48,18 +46,19 @@ class Outcome:
             something before it failed.
         id: PostHog's, where there is one.
         error: Why it failed; holds no secret.
+        left: How it was left, when it failed after something was sent.
     """
 
     step: Step
     result: str
     id: str | None = None
     error: PostHogEventsError | None = None
+    left: str = ""
 
     @property
     def message(self) -> str:
         """Why it failed, in a sentence, and how it was left; empty when it did not."""
-        left = ". It stays switched off" if self.step.action == "create" and self.id else ""
-        return f"{self.error}{left}" if self.error else ""
+        return ". ".join(filter(None, (str(self.error), self.left))) if self.error else ""
 
     def __str__(self) -> str:
         known = f" ({self.id})" if self.id else ""
@@ -96,7 +95,7 @@ def check_rights(api: Api) -> None:
 
     Raises:
         MissingScope: It may not.
-        AuthenticationFailed, RateLimited, ConnectionFailed, BadAnswer: As `key_rights`.
+        RateLimited, ConnectionFailed, BadAnswer: As `key_rights`.
     """
     if not key_rights(api).allow("hog_function:write"):
         raise MissingScope(
@@ -150,8 +149,8 @@ def switch(api: Api, row: Mapping[str, Any], change: Mapping[str, Any]) -> dict[
         BadAnswer: PostHog took the change and did not keep it.
         ApiError, ConnectionFailed: As `Api.send`.
     """
-    doubt = _send_patch(api, row["id"], {**change, "base_updated_at": row["updated_at"]})
     try:
+        doubt = _send_patch(api, row["id"], {**change, "base_updated_at": row["updated_at"]})
         after = get_function(api, row["id"])
     except NotFound:
         if change.get("deleted"):
@@ -167,19 +166,21 @@ def _send_patch(api: Api, id_: str, body: Mapping[str, Any]) -> PostHogEventsErr
     """Send a change; return the failure that leaves open whether it arrived, which is seen by reading it back."""
     try:
         update_function(api, id_, body)
-    except ApiError as error:
-        if error.status == 409:
-            raise StalePlan(
+    except PostHogEventsError as error:
+        if isinstance(error, ApiError) and error.status == 409:
+            # also when it was ours that came first, by a request that had to be sent again
+            return StalePlan(
                 f"{id_} was changed in PostHog since it was read; what was changed there is untouched. Plan again"
-            ) from error
-        if not error.ambiguous:
-            raise
-        return error
-    except ConnectionFailed as error:
-        if not error.ambiguous:
+            )
+        if not _in_doubt(error):
             raise
         return error
     return None
+
+
+def _in_doubt(error: PostHogEventsError) -> bool:
+    """Whether what was sent may have been carried out; an answer that cannot be read says nothing about that."""
+    return isinstance(error, BadAnswer) or bool(getattr(error, "ambiguous", False))
 
 
 class _Run:
@@ -189,11 +190,12 @@ class _Run:
         self._api, self._secrets, self._declared = api, secrets, declared
         self._workspace = live.slack_workspace
         self._rows = {str(row["id"]): row for row in live.rows}
+        self._left = ""
         self.refused = False
 
     def carry_out(self, step: Step) -> Outcome:
         """Return what became of a step."""
-        id_ = step.id
+        id_, self._left = step.id, ""
         try:
             if step.action == "create":
                 id_ = str(self._create(step)["id"])
@@ -205,7 +207,7 @@ class _Run:
                 switch(self._api, self._rows[str(id_)], change)
         except PostHogEventsError as error:
             self.refused = isinstance(error, NotAuthorised)
-            return Outcome(step, "failed", id_, error)
+            return Outcome(step, "failed", id_, self._safe(error), self._left)
         return Outcome(step, _DONE[step.action], id_)
 
     def _create(self, step: Step) -> Mapping[str, Any]:
@@ -213,9 +215,10 @@ class _Run:
         body = body_of(destination, self._secrets, slack_workspace=self._workspace)
         try:
             return create_function(self._api, {**body, "enabled": False})
-        except (ApiError, ConnectionFailed) as error:
-            if not error.ambiguous:
+        except PostHogEventsError as error:
+            if not _in_doubt(error):
                 raise
+            self._left = "If it was created all the same, it is switched off, and the next run goes on with it"
             found = [row for row in list_functions(self._api) if key_of(row) == step.key]
             if len(found) != 1:
                 raise
@@ -223,6 +226,7 @@ class _Run:
 
     def _finish(self, step: Step, id_: str) -> None:
         """Compare a destination that was created, and switch it on."""
+        self._left = "It stays switched off"
         row = self._compare(step, id_, enabled=False)
         if self._declared[step.key].enabled:
             self._enable(step, row)
@@ -233,15 +237,20 @@ class _Run:
         later = "enabled" in step.diff.fields and destination.enabled
         fields = [name for name in step.diff.fields if not (later and name == "enabled")]
         if fields:
-            patch = patch_of(destination, self._secrets, fields, row, slack_workspace=self._workspace)
+            wanted = settled(destination, row)
+            patch = patch_of(wanted, self._secrets, fields, row, slack_workspace=self._workspace)
             doubt = _send_patch(self._api, row["id"], {**patch, "base_updated_at": step.base})
             enabled = bool(row.get("enabled")) if later else destination.enabled
+            self._left = "" if isinstance(doubt, StalePlan) else "It may have been changed already; plan again"
             row = self._compare(step, row["id"], doubt, enabled=enabled)
         if later:
+            self._left = "It stays switched off"
             self._enable(step, row)
 
     def _enable(self, step: Step, row: Mapping[str, Any]) -> None:
         doubt = _send_patch(self._api, row["id"], {"enabled": True, "base_updated_at": row["updated_at"]})
+        if not isinstance(doubt, StalePlan):
+            self._left = "It may be switched on already"
         self._compare(step, row["id"], doubt, enabled=True)
 
     def _compare(
@@ -254,10 +263,18 @@ class _Run:
         """
         row = get_function(self._api, id_)
         destination = replace(self._declared[step.key], enabled=enabled)
-        wanted = declared_normal(destination, step.fingerprint, slack_workspace=self._workspace)
-        if difference := diff(wanted, normalise(row)):
+        difference = differences(
+            destination, row, self._secrets, slack_workspace=self._workspace, fingerprint=step.fingerprint
+        )
+        if difference:
             raise doubt or _Mismatch(_mismatch(difference, row))
         return row
+
+    def _safe(self, error: PostHogEventsError) -> PostHogEventsError:
+        """Return an error that holds no secret, even if PostHog's answer repeats what was sent."""
+        if not holds_secret(f"{error} {error!r} {vars(error)}", self._secrets):
+            return error
+        return PostHogEventsError(f"PostHog refused it ({type(error).__name__}), and its answer repeats a secret")
 
 
 def _mismatch(difference: Diff, row: Mapping[str, Any]) -> str:

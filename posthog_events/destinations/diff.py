@@ -84,7 +84,9 @@ def redacted(value: Any, name: str = "") -> Any:
     if isinstance(value, Mapping):
         if value.get("secret") is True:
             return _HIDDEN
-        return {key: redacted(part, str(key)) for key, part in value.items()}
+        # in a condition, and in the schema of an input, `key` is a name and no key to anything
+        names = {"key", "integration_key"} if {"key", "type"} <= value.keys() else set()
+        return {key: redacted(part, "" if key in names else str(key)) for key, part in value.items()}
     if isinstance(value, list):
         return [redacted(part, name) for part in value]
     if isinstance(value, str):
@@ -111,7 +113,7 @@ def _description(declared: Mapping[str, Any], live: Mapping[str, Any]) -> Iterat
 def _compare(path: str, before: Any, after: Any) -> Iterator[Change]:
     if before == after and _same_types(before, after):
         return
-    if isinstance(before, Mapping) and isinstance(after, Mapping) and not {"secret", "value"} & {*before, *after}:
+    if isinstance(before, Mapping) and isinstance(after, Mapping) and not (_is_input(before) or _is_input(after)):
         for key in dict.fromkeys((*after, *before)):
             yield from _compare(f"{path}.{key}", before.get(key, _ABSENT), after.get(key, _ABSENT))
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
@@ -130,8 +132,13 @@ def _compare(path: str, before: Any, after: Any) -> Iterator[Change]:
         )
 
 
+def _is_input(side: Mapping[str, Any]) -> bool:
+    """Whether this is the item of an input; a condition on a property has a value too, and more that counts."""
+    return bool(side) and side.keys() <= {"value", "templating", "secret"}
+
+
 def _is_value(side: Any) -> bool:
-    return isinstance(side, Mapping) and "value" in side
+    return isinstance(side, Mapping) and "value" in side and side.keys() <= {"value", "templating"}
 
 
 def _side(value: Any, path: str, *, hidden: bool) -> Any:
@@ -140,7 +147,8 @@ def _side(value: Any, path: str, *, hidden: bool) -> Any:
         return _HIDDEN if isinstance(value, Mapping) and value.get("secret") is True else "(hidden)"
     if _is_value(value):
         value = value if "templating" in value else value["value"]
-    return redacted(value, path.rpartition(".")[2])
+    # `filters.properties[0].key` is the name of a property
+    return redacted(value, "" if path.startswith("filters.") else path.rpartition(".")[2])
 
 
 def _same_types(before: Any, after: Any) -> bool:

@@ -12,7 +12,7 @@ from posthog_events.destinations.model import AUTO, Destination
 from posthog_events.destinations.secrets import Secrets
 from posthog_events.destinations.templates import SCHEMAS, WEBHOOK, check_inputs, honours_signing
 from posthog_events.errors import Fault, NotFound
-from posthog_events.posthog.hog_functions import get_template, list_functions, list_integrations
+from posthog_events.posthog.hog_functions import DELIVERED, get_template, list_functions, list_integrations
 from posthog_events.posthog.host import is_loopback
 from posthog_events.posthog.http import Api
 
@@ -92,13 +92,19 @@ def _faults(destination: Destination, live: Live) -> Iterator[str]:
     elif template and name not in SCHEMAS:
         if template.get("status") == "hidden":
             yield f"PostHog's template `{name}` is for its own use and cannot be used by a destination"
+        if (kind := template.get("type") or DELIVERED[0]) not in DELIVERED:
+            yield f"PostHog's template `{name}` makes a {kind}, which is no destination"
         for _, message in check_inputs(destination.inputs, template.get("inputs_schema") or ()):
             yield message
-    if _signs(destination) and template and not honours_signing({"hog": str(template.get("code")).rstrip(), "template": template}):
+    if (
+        _signs(destination)
+        and template
+        and not honours_signing({"hog": str(template.get("code")).rstrip(), "template": template})
+    ):
         yield NO_SIGNING
     if _needs_workspace(destination) and live.slack_workspace is None:
         if live.workspaces:
-            choice = ", ".join(f"{number} ({title})" for number, title in live.workspaces.items())
+            choice = ", ".join(f"{number} ({title!r})" for number, title in live.workspaces.items())
             yield f"the project has several Slack workspaces; give one as `workspace`: {choice}"
         else:
             yield (

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from posthog_events.clock import utc_now
 from posthog_events.destinations.apply import ApplyReport, OnFailure, Outcome, apply_plan, check_rights, switch
-from posthog_events.destinations.live import Live, read_live
-from posthog_events.destinations.matching import key_of
+from posthog_events.destinations.live import Live, live_faults, read_live
+from posthog_events.destinations.matching import key_of, match
 from posthog_events.destinations.model import Destination
 from posthog_events.destinations.plan import Plan, Prune, make_plan
 from posthog_events.destinations.plan_file import load_plan
 from posthog_events.destinations.reading import read_declarations
 from posthog_events.destinations.secrets import Secrets
-from posthog_events.errors import ConfigError, StalePlan
+from posthog_events.errors import ConfigError, DeclarationError, StalePlan
 from posthog_events.posthog.hog_functions import list_functions
 from posthog_events.posthog.http import Api
 
-__all__ = ["Declared", "Destinations", "Ensured"]
+if TYPE_CHECKING:
+    from posthog_events.destinations.surroundings import Surroundings
+    from posthog_events.destinations.trial import Trial
+
+__all__ = ["Declared", "Destinations", "Ensured", "destinations_of"]
 
 Declared = Destination | str | Path | Iterable[Destination | str | Path]
 """Destinations made in Python, and files or folders of declarations."""
@@ -158,6 +162,57 @@ class Destinations:
         fields = () if outcome.result == "created" else outcome.step.diff.fields
         return Ensured(destination.key, outcome.result, str(outcome.id), fields)
 
+    def test(
+        self,
+        *declared: Declared,
+        event: Mapping[str, Any] | None = None,
+        send: bool = False,
+        around: Surroundings | None = None,
+    ) -> Iterator[Trial]:
+        """Let PostHog run declarations on one event, as they would run live; they need not be applied.
+
+        Nothing is sent before all of them are known to be sound.
+
+        Args:
+            event: What templates see, as `{"event": {...}, "person": {...}}`; None: a sample that fits each of them.
+            send: Send for real. Otherwise PostHog only says what it would send.
+            around: What is known of the project already; None: it is asked.
+
+        Raises:
+            DeclarationError: Something is wrong in them, missing, or not taken by PostHog.
+            ApiError, ConnectionFailed: PostHog could not be asked, or refused.
+        """
+        from posthog_events.destinations.sample import sample_globals
+        from posthog_events.destinations.surroundings import read_surroundings
+        from posthog_events.destinations.trial import try_destination
+
+        destinations = destinations_of(declared)
+        secrets = self.secrets(destinations)
+        live = read_live(self.api, destinations)
+        if faults := live_faults(destinations, live, secrets):
+            raise DeclarationError(faults)
+        known = around or read_surroundings(self.api, destinations)
+        rows = {found.destination.key: found.row for found in match(destinations, live.rows).matches}
+        for destination in destinations:
+            sample = sample_globals(
+                destination,
+                now=self._clock(),
+                project_url=known.project["url"],
+                actions=known.actions,
+                test_account_filters=known.test_account_filters,
+            )
+            trial = try_destination(
+                self.api,
+                destination,
+                secrets,
+                globals_=event or sample.globals,
+                row=rows[destination.key],
+                mock=not send,
+                slack_workspace=live.slack_workspace,
+            )
+            doubt = (f"{sample.misfit}; give an event that fires it",) if sample.misfit and not event else ()
+            yield replace(trial, notes=(*doubt, *trial.notes))
+
     def enable(self, *keys: str) -> tuple[str, ...]:
         """Switch managed destinations on; return the keys of those that were off.
 
@@ -207,6 +262,7 @@ class Destinations:
     def _switch(self, keys: Sequence[str], change: Mapping[str, Any]) -> tuple[str, ...]:
         if not keys:
             return ()
+        keys = tuple(dict.fromkeys(keys))
         todo = [
             (key, row)
             for key, row in zip(keys, self.managed(*keys), strict=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Marker", "join_description", "split_description"]
+__all__ = ["Marker", "join_description", "marked_keys", "split_description"]
 
 _LINE = re.compile(
     r"^managed by posthog-events, key=(?P<key>[a-z0-9][a-z0-9_-]*)(?:, secrets=(?P<secrets>[0-9a-f]+))?[ \t\r]*$",
@@ -35,6 +35,11 @@ class Marker:
 def join_description(text: str, marker: Marker) -> str:
     """Return a description with the mark at its end."""
     return f"{text.rstrip()}\n\n{marker}" if text.strip() else str(marker)
+
+
+def marked_keys(description: str | None) -> tuple[str, ...]:
+    """Return the key of every mark in a description; more than one are those that people copied there."""
+    return tuple(found["key"] for found in _LINE.finditer(description or ""))
 
 
 def split_description(description: str | None) -> tuple[str, Marker | None]:

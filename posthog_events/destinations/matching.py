@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from posthog_events.destinations.marker import split_description
-from posthog_events.destinations.model import Destination, SecretRef
+from posthog_events.destinations.marker import marked_keys, split_description
+from posthog_events.destinations.model import Destination
 from posthog_events.errors import DeclarationError, Fault
 
-__all__ = ["Match", "Matching", "key_of", "match"]
+__all__ = ["Match", "Matching", "key_of", "match", "named", "said_twice"]
 
 Row = Mapping[str, Any]
+
+ONE = "delete the lines `managed by posthog-events, ...` of its description that belong to others"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +66,29 @@ def match(
     for row in rows:
         key = key_of(row)
         (foreign if key is None else ours[key]).append(row)
+    on_path: dict[str, list[Row]] = defaultdict(list)
+    marked: dict[str, list[Row]] = defaultdict(list)
+    for row in foreign:
+        on_path[_path(_live_url(row))].append(row)
+        for key in marked_keys(row.get("description")):
+            marked[key].append(row)
     wanted = dict(adopt or {})
-    faults = [
-        Fault(f"--adopt {key}: no declaration has this key")
-        for key in wanted.keys() - {destination.key for destination in destinations}
-    ]
+    declared = {destination.key for destination in destinations}
+    faults = [Fault(f"--adopt {key}: no declaration has this key") for key in sorted(wanted.keys() - declared)]
     matches = []
     for destination in destinations:
         live = ours.get(destination.key, [])
         if len(live) > 1:
-            faults.append(_fault(destination, _said_twice(live)))
-        twins = tuple(row for row in foreign if _same_path(destination, row))
+            faults.append(_fault(destination, said_twice(live)))
+        if unclear := marked.get(destination.key):
+            faults.append(_fault(destination, f"{named(unclear[:1])} carries several marks, its own among them; {ONE}"))
+        url = _declared_url(destination)
+        near = on_path[_path(url)] if _path(url) else []
+        twins = tuple(row for row in near if _address(_live_url(row)) == _address(url))
         if destination.key not in wanted:
             matches.append(Match(destination, live[0] if live else None, twins=() if live else twins))
             continue
-        found = _adopted(destination, wanted[destination.key], live, foreign, twins)
+        found = _adopted(destination, wanted[destination.key], live, foreign, twins or near)
         if isinstance(found, str):
             faults.append(_fault(destination, found))
         else:
@@ -92,37 +102,63 @@ def match(
     ]
     if faults:
         raise DeclarationError(faults)
-    declared = {destination.key for destination in destinations}
     orphans = tuple(row for key, found in ours.items() if key not in declared for row in found)
     return Matching(tuple(matches), orphans)
 
 
+def said_twice(rows: Sequence[Row]) -> str:
+    """Return the sentence about destinations that carry the same mark."""
+    return (
+        f"several destinations in PostHog carry its mark: {named(rows)}; delete the last line of the description of "
+        "those that are copies"
+    )
+
+
+def named(rows: Sequence[Row]) -> str:
+    """Return ids and names; a name is what people wrote, and may hold anything."""
+    return ", ".join(f"{row['id']} ({row.get('name') or ''!r})" for row in rows)
+
+
 def _adopted(
-    destination: Destination, wanted: str | None, live: Sequence[Row], foreign: Sequence[Row], twins: Sequence[Row]
+    destination: Destination, wanted: str | None, live: Sequence[Row], foreign: Sequence[Row], near: Sequence[Row]
 ) -> Row | str:
-    """Return the row to adopt, or why there is none."""
+    """Return the row to adopt, or why there is none.
+
+    Args:
+        near: Those that send to the same URL; without any, those with the same path, as its host may have moved.
+    """
     if live:
         if wanted in (None, live[0]["id"]):
             return live[0]
-        return f"is {live[0]['id']} already ({live[0].get('name')}) and cannot adopt {wanted} as well"
+        return f"is {named(live[:1])} already and cannot adopt {wanted} as well"
     if wanted is not None:
-        row = next((row for row in foreign if row["id"] == wanted), None)
-        return row or f"--adopt: there is no destination {wanted} in PostHog that is not managed already"
-    if len(twins) == 1:
-        return twins[0]
-    if twins:
-        return f"--adopt: several destinations send to this URL; name one: {_named(twins)}"
-    return "--adopt: no destination that can be seen sends to this URL; give its id: --adopt KEY=ID"
+        found = [row for row in foreign if row["id"] == wanted]
+        if not found:
+            return f"--adopt: there is no destination {wanted} in PostHog that is not managed already"
+    elif not near:
+        return "--adopt: no destination that can be seen sends to this URL; give its id: --adopt KEY=ID"
+    elif len(near) > 1:
+        return f"--adopt: several destinations send to this URL; name one: {named(near)}"
+    else:
+        found = list(near)
+    if marked_keys(found[0].get("description")):
+        return f"--adopt: {named(found)} carries several marks; {ONE}"
+    return found[0]
 
 
-def _same_path(destination: Destination, row: Row) -> bool:
-    """Whether both send to the same path; its host may have moved. A secret URL shows nothing."""
-    declared = destination.inputs.get("url")
-    live = ((row.get("inputs") or {}).get("url") or {}).get("value")
-    if isinstance(declared, SecretRef) or not isinstance(declared, str) or not isinstance(live, str):
-        return False
-    path = _path(declared)
-    return bool(path) and path == _path(live)
+def _declared_url(destination: Destination) -> str:
+    """Return where it sends to; a secret URL shows nothing."""
+    url = destination.inputs.get("url")
+    return url if isinstance(url, str) else ""
+
+
+def _live_url(row: Row) -> str:
+    url = ((row.get("inputs") or {}).get("url") or {}).get("value")
+    return url if isinstance(url, str) else ""
+
+
+def _address(url: str) -> tuple[str, str]:
+    return urlsplit(url).netloc.lower(), _path(url)
 
 
 def _path(url: str) -> str:
@@ -130,17 +166,6 @@ def _path(url: str) -> str:
         return urlsplit(url).path.rstrip("/")
     except ValueError:
         return ""
-
-
-def _said_twice(rows: Sequence[Row]) -> str:
-    return (
-        f"several destinations in PostHog carry its mark: {_named(rows)}; delete the last line of the description of "
-        "those that are copies"
-    )
-
-
-def _named(rows: Sequence[Row]) -> str:
-    return ", ".join(f"{row['id']} ({row.get('name')})" for row in rows)
 
 
 def _fault(destination: Destination, message: str) -> Fault:

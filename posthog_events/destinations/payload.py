@@ -60,21 +60,27 @@ def schema_to_send(destination: Destination, live: Mapping[str, Any]) -> list[di
 
     A function keeps the schema it was created with. An input that is not in it is dropped silently, one that became a
     secret must be marked as such, and a stored secret goes away only with its item: one left out of `inputs` is kept.
+    All other items stay as they are, for people may have added some.
     """
-    known = destination.inputs_schema or SCHEMAS.get(destination.template_id) or live.get("inputs_schema") or ()
-    secret = {str(item["key"]): bool(item.get("secret")) for item in live.get("inputs_schema") or ()}
+    template = (live.get("template") or {}).get("inputs_schema")
+    known = destination.inputs_schema or SCHEMAS.get(destination.template_id) or template or ()
+    wanted = {str(item["key"]): item for item in known}
+    current = {str(item["key"]): item for item in live.get("inputs_schema") or ()}
     stored = live.get("inputs") or {}
     left_over = {
         name
-        for name, marked in secret.items()
-        if marked and name not in destination.inputs and (stored.get(name) or {}).get("secret")
+        for name, item in current.items()
+        if item.get("secret") and name not in destination.inputs and (stored.get(name) or {}).get("secret")
     }
-    fits = all(
-        name in secret and secret[name] == isinstance(value, SecretRef) for name, value in destination.inputs.items()
-    )
-    if fits and not left_over:
+    replaced = {
+        name: wanted[name]
+        for name, value in destination.inputs.items()
+        if name in wanted and (name not in current or bool(current[name].get("secret")) != isinstance(value, SecretRef))
+    }
+    if not replaced and not left_over:
         return None
-    return [_plain(item) for item in known if item["key"] not in left_over]
+    merged = {**current, **replaced}
+    return [_plain(item) for name, item in merged.items() if name not in left_over]
 
 
 def _body(

@@ -10,7 +10,8 @@ from typing import Any, Final, Literal
 
 from posthog_events.destinations.diff import Change, Diff, diff
 from posthog_events.destinations.live import Live, live_faults
-from posthog_events.destinations.matching import Match, key_of, match
+from posthog_events.destinations.marker import split_description
+from posthog_events.destinations.matching import Match, key_of, match, named, said_twice
 from posthog_events.destinations.model import Destination
 from posthog_events.destinations.normalise import normalise
 from posthog_events.destinations.payload import declared_body
@@ -18,7 +19,7 @@ from posthog_events.destinations.secrets import Secrets
 from posthog_events.destinations.templates import SCHEMAS, honours_signing
 from posthog_events.errors import DeclarationError, Fault
 
-__all__ = ["Action", "Plan", "Prune", "Step", "declared_normal", "make_plan"]
+__all__ = ["Action", "Plan", "Prune", "Step", "differences", "holds_secret", "make_plan", "settled"]
 
 Action = Literal["create", "update", "unchanged", "disable", "delete"]
 Prune = Literal["disable", "delete"]
@@ -31,6 +32,9 @@ DONE: Final[Mapping[Action, str]] = {
     "disable": "to disable",
     "delete": "to delete",
 }
+
+SHORT_SECRET: Final = 6
+"""Characters below which a secret is looked for only as a whole text: it is part of too many words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ def make_plan(
         for found in matching.matches
         for message in _obstacles(found)
     ]
+    faults += _copied(matching.orphans) if prune else []
     if faults:
         raise DeclarationError(faults)
     steps = [_step(found, live, secrets) for found in matching.matches]
@@ -153,28 +158,74 @@ def make_plan(
     )
 
 
-def declared_normal(destination: Destination, fingerprint: str, *, slack_workspace: int | None) -> dict[str, Any]:
-    """Return a declaration in the form in which a live destination is compared with it."""
-    body = declared_body(destination, fingerprint, slack_workspace=slack_workspace)
-    return normalise(body, schema=destination.inputs_schema or SCHEMAS.get(destination.template_id))
+def settled(destination: Destination, row: Mapping[str, Any]) -> Destination:
+    """Return a declaration with what it leaves to people: one without a description keeps that of the live one."""
+    if destination.description:
+        return destination
+    return replace(destination, description=split_description(row.get("description"))[0])
+
+
+def differences(
+    destination: Destination,
+    row: Mapping[str, Any],
+    secrets: Secrets,
+    *,
+    slack_workspace: int | None,
+    fingerprint: str | None = None,
+) -> Diff:
+    """Return what differs between a declaration and a live destination; `{}` for none yet. It holds no secret.
+
+    Args:
+        fingerprint: That of the secrets that were sent; of `secrets` by default.
+    """
+    mark = secrets.fingerprint(destination) if fingerprint is None else fingerprint
+    body = declared_body(settled(destination, row), mark, slack_workspace=slack_workspace)
+    wanted = normalise(body, schema=SCHEMAS.get(destination.template_id))
+    for item in row.get("inputs_schema") or ():
+        # what the server would fill in by itself is left out of the live one too
+        if (
+            item.get("required")
+            and "default" in item
+            and wanted["inputs"].get(item["key"]) == {"value": item["default"]}
+        ):
+            del wanted["inputs"][item["key"]]
+    found = diff(wanted, normalise(row))
+    changes = (
+        replace(change, before=_hidden(change.before, secrets), after=_hidden(change.after, secrets))
+        for change in found.changes
+    )
+    return Diff(tuple(changes), found.fields)
+
+
+def holds_secret(text: str, secrets: Secrets) -> bool:
+    """Return whether one of the secrets can be read in a text, such as a header that holds it in plain."""
+    return any(value == text or (len(value) >= SHORT_SECRET and value in text) for value in secrets.values())
+
+
+def _hidden(value: Any, secrets: Secrets) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _hidden(part, secrets) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_hidden(part, secrets) for part in value]
+    return "(secret)" if isinstance(value, str) and holds_secret(value, secrets) else value
 
 
 def _step(found: Match, live: Live, secrets: Secrets) -> Step:
     destination, row = found.destination, found.row
     fingerprint = secrets.fingerprint(destination)
-    wanted = declared_normal(destination, fingerprint, slack_workspace=live.slack_workspace)
+    difference = differences(destination, row or {}, secrets, slack_workspace=live.slack_workspace)
     if row is None:
         notes = tuple(
-            f"{twin['id']} ({twin.get('name')}) sends to the same URL and is not managed: both would deliver. "
+            f"{named([twin])} sends to the same URL and is not managed: both would deliver. "
             f"To take it over: --adopt {destination.key}={twin['id']}"
             for twin in found.twins
         )
-        everything = diff(wanted, normalise({}))
-        added = tuple(replace(change, before=None, added=True, removed=False) for change in everything.changes)
-        new = Diff(tuple(change for change in added if change.path not in ("mark", "secrets")), everything.fields)
+        added = tuple(replace(change, before=None, added=True, removed=False) for change in difference.changes)
+        new = Diff(tuple(change for change in added if change.path not in ("mark", "secrets")), difference.fields)
         return Step("create", destination.key, destination.name, diff=new, fingerprint=fingerprint, notes=notes)
-    difference = diff(wanted, normalise(row))
     notes = (f"takes over {row.get('name')!r}, which was not managed",) if found.adopted else ()
+    if row.get("mappings"):
+        notes += ("has mappings in PostHog, which are left as they are and deliver besides",)
     if row.get("draft"):
         notes += ("has a draft in PostHog that is not live; applying does not publish it",)
     if not difference:
@@ -187,17 +238,29 @@ def _obstacles(found: Match) -> Iterator[str]:
     """Yield why a live destination cannot become what is declared."""
     if found.row is None:
         return
-    destination, id_ = found.destination, found.row["id"]
-    again = f"destroy it (destinations destroy {destination.key}) and apply again"
-    live = normalise(found.row)
+    destination, row = found.destination, found.row
+    if found.adopted:
+        what, way_out = str(row["id"]), "so it cannot be adopted"
+    else:
+        what = "the live one"
+        way_out = f"destroy it (destinations destroy {destination.key}) and apply again"
     declared = declared_body(destination, "", slack_workspace=0)
-    fixed = [f"the {name} {live[name]}" for name in ("type", "template_id") if live[name] != declared[name]]
-    if fixed and found.adopted:
-        yield f"{id_} has {' and '.join(fixed)} and cannot be adopted by this declaration"
-    elif fixed:
-        yield f"the live one has {' and '.join(fixed)}, which PostHog cannot change; {again}"
-    elif "signing_secret" in destination.inputs and not honours_signing(found.row):
-        yield f"{id_} keeps the code that it was created with, which does not sign its deliveries; {again}"
+    kind, template = row.get("type") or "destination", (row.get("template") or {}).get("id")
+    fixed = [] if kind == declared["type"] else [f"the type {kind}"]
+    if template != declared["template_id"]:
+        fixed.append(f"the template {template}" if template else "no template")
+    if fixed:
+        yield f"{what} has {' and '.join(fixed)}, which PostHog cannot change; {way_out}"
+    elif "signing_secret" in destination.inputs and not honours_signing(row):
+        yield f"{what} keeps the code that it was created with, which does not sign its deliveries; {way_out}"
+
+
+def _copied(orphans: Sequence[Mapping[str, Any]]) -> list[Fault]:
+    """Refuse to remove destinations of which one may be a copy that somebody made for a purpose."""
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for row in orphans:
+        rows.setdefault(key_of(row) or "", []).append(row)
+    return [Fault(f"--prune: {key}: {said_twice(found)}") for key, found in rows.items() if len(found) > 1]
 
 
 def _pruned(row: Mapping[str, Any], prune: Prune) -> Step | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from posthog_events.destinations.model import Destination
 from posthog_events.destinations.plan import Action, Plan, Prune, Step
 from posthog_events.destinations.reading import parse_declarations
 from posthog_events.destinations.writing import yaml_of
-from posthog_events.errors import ConfigError
+from posthog_events.errors import ConfigError, DeclarationError
 
 __all__ = ["load_plan", "markdown_of", "plan_bytes", "save_plan"]
 
@@ -54,7 +55,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     prune: Prune | None
     steps: list[_Step]
     orphans: list[tuple[str, str, str]]
-    declarations: str
+    declarations: list[str]
 
 
 def plan_bytes(plan: Plan) -> bytes:
@@ -68,7 +69,7 @@ def plan_bytes(plan: Plan) -> bytes:
         "prune": plan.prune,
         "steps": [asdict(step) for step in plan.steps],
         "orphans": plan.orphans,
-        "declarations": yaml_of(plan.declarations),
+        "declarations": [yaml_of([destination]) for destination in plan.declarations],
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
@@ -132,7 +133,7 @@ def _code(text: str) -> str:
 
 def _cell(text: str) -> str:
     """Return a text that a table of Markdown shows as it is."""
-    for char, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\n", " ")):
+    for char, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\n", " "), ("\r", " ")):
         text = text.replace(char, shown)
     return "".join(f"\\{char}" if char in "\\`*_{}[]|~@#" else char for char in text)
 
@@ -143,5 +144,9 @@ def _step(read: _Step) -> Step:
     return Step(read.action, read.key, read.name, read.id, difference, read.base, read.fingerprint, tuple(read.notes))
 
 
-def _declarations(text: str, path: Path) -> tuple[Destination, ...]:
-    return parse_declarations(text, path) if text else ()
+def _declarations(texts: Sequence[str], path: Path) -> tuple[Destination, ...]:
+    try:
+        return tuple(destination for text in texts for destination in parse_declarations(text))
+    except DeclarationError as error:
+        # lines of the texts inside the plan would mislead
+        raise ConfigError(f"{path}: the declarations in this plan cannot be used; make it again ({error})") from error

@@ -175,6 +175,8 @@ def _unusable(name: str, ref: SecretRef, value: str) -> str | None:
         return f"the secret {ref} is missing: {what} not set{hint}"
     if "{" in value:
         return f"the secret {ref} holds a {{, which PostHog would read as the begin of an expression"
+    if "\\" in value:
+        return f"the secret {ref} holds a backslash, which PostHog would read together with what follows it"
     if any(ord(char) < 32 or ord(char) == 127 for char in value):
         return f"the secret {ref} has line breaks or control characters in it"
     if name == "signing_secret" and not _is_base64(value.removeprefix("whsec_")):

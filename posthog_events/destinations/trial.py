@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
@@ -55,6 +55,7 @@ class Trial:
         failed: Something went wrong, be it only in the log.
         requests: What would have been sent; empty when it was sent, since PostHog does not tell then.
         notes: What may surprise, as sentences.
+        event: The event it ran on, as templates see it.
     """
 
     key: str
@@ -65,6 +66,7 @@ class Trial:
     errors: tuple[str, ...]
     logs: tuple[LogLine, ...]
     notes: tuple[str, ...] = ()
+    event: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def delivered(self) -> bool:
@@ -118,6 +120,7 @@ def try_destination(
         errors=tuple(redact.text(error) for error in tried.errors),
         logs=tuple(replace(line, message=redact.text(line.message)) for line in tried.logs),
         notes=tuple(notes),
+        event=globals_.get("event") or {},
     )
 
 

@@ -38,7 +38,7 @@ class Request:
         method: `GET`, `POST`, `PATCH` or `DELETE`.
         path: Below `/api/projects/<id>/` (`query/`), or from the root when it begins with a slash (`/api/users/@me/`).
         params: Query string; a value appears as given, so JSON is encoded by the caller.
-        json: The body; None sends none.
+        json: The body; None sends none. It may hold secrets, and is not shown.
         bucket: The throttle it counts against.
         slot: Whether it occupies one of the project's concurrent query slots while it runs.
         repeatable: Whether it may be sent again after a failure that leaves open whether it was carried out.
@@ -49,7 +49,7 @@ class Request:
     method: str
     path: str
     params: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    json: Any = None
+    json: Any = field(default=None, repr=False)
     bucket: Bucket = Bucket.CRUD
     slot: bool = False
     repeatable: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from posthog_events.errors import ApiError, AuthenticationFailed, RateLimited
+from posthog_events.errors import ApiError, RateLimited
 from posthog_events.posthog.http import Api, Reply, Request
 
 __all__ = ["CURRENT_KEY", "Rights", "key_rights", "read_rights"]
@@ -40,20 +40,22 @@ def read_rights(reply: Reply) -> Rights:
     teams = body.get("scoped_teams") if isinstance(body, dict) else None
     return Rights(
         frozenset(str(scope) for scope in scopes) if isinstance(scopes, list) else None,
-        frozenset(int(team) for team in teams or ()),
+        frozenset(team for team in teams if isinstance(team, int)) if isinstance(teams, list) else frozenset(),
     )
 
 
 def key_rights(api: Api) -> Rights:
-    """Ask PostHog for the rights of the key; OAuth tokens and old servers have no such page, and nothing is known then.
+    """Ask PostHog for the rights of the key; where it does not tell, nothing is known.
+
+    An OAuth token is refused here and works elsewhere, and old servers have no such page. A key that is not known at
+    all is told so by the next request.
 
     Raises:
-        AuthenticationFailed: PostHog does not know the key.
         RateLimited, ConnectionFailed, BadAnswer: As `Api.send`.
     """
     try:
         return read_rights(api.send(Request("GET", CURRENT_KEY)))
-    except (AuthenticationFailed, RateLimited):
+    except RateLimited:
         raise
     except ApiError:
         return Rights()

@@ -41,6 +41,7 @@ class Documents:
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
         self._aliases: frozenset[str] = frozenset()
+        self._secret_inputs: frozenset[str] = frozenset()
 
     def json(self, text: str, name: str = "", about: About = About.NOTHING) -> str | None:
         """Return JSON text with its document replaced; None when it is no JSON, or nested too deeply to be walked."""
@@ -141,6 +142,8 @@ class Documents:
 
     def _object(self, value: dict[str, Any], name: str, about: About) -> dict[str, Any]:
         results, columns, query = value.get("results"), value.get("columns"), value.get("query")
+        if isinstance(value.get("inputs"), dict):
+            self._learn_inputs(value["inputs"], value.get("inputs_schema"))
         if isinstance(results, list) and isinstance(columns, list) and all(isinstance(item, str) for item in columns):
             return self._answer(value, results, columns)
         if isinstance(query, str) and (value.get("kind") == "HogQLQuery" or "values" in value):
@@ -161,7 +164,29 @@ class Documents:
                 about = max(about, About.PERSON)
         if key in _QUERY_TEXTS and isinstance(item, str):
             return self._query_text(item)
+        if key == "inputs" and isinstance(item, dict):
+            return {self._texts.text(name): self._input(name, given, about) for name, given in item.items()}
         return self.value(item, key, about)
+
+    def _learn_inputs(self, inputs: dict[str, Any], schema: Any) -> None:
+        """Remember which inputs of a destination are secret: by their schema, or by how PostHog shows them."""
+        items = [item for item in schema if isinstance(item, dict)] if isinstance(schema, list) else []
+        marked = {str(item.get("key")) for item in items if item.get("secret") is True}
+        shown = {name for name, item in inputs.items() if isinstance(item, dict) and item.get("secret") is True}
+        self._secret_inputs |= marked | shown
+
+    def _input(self, name: str, given: Any, about: About) -> Any:
+        """An input of a destination: `{"value": "whsec_..."}`. What is secret in one is not shown of any other."""
+        if isinstance(given, dict) and (name in self._secret_inputs or is_secret(name)):
+            return {key: self._hidden(item) if key == "value" else item for key, item in given.items()}
+        return self.value(given, name, about)
+
+    def _hidden(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._hidden(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._hidden(item) for item in value]
+        return self._texts.secret(value) if isinstance(value, str) else value
 
     def _filter(self, value: dict[str, Any]) -> dict[str, Any]:
         """A property filter: `{"key": "email", "operator": "exact", "value": ["ann@example.com"]}`."""

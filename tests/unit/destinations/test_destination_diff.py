@@ -164,3 +164,43 @@ def test_liquid_stays_liquid() -> None:
     row = live(inputs={**body_of(HOOK, NONE)["inputs"], "url": {"value": "https://x.io/h", "templating": "liquid"}})
 
     assert ("inputs",) == diff(WANTED, row).fields
+
+
+def test_names_of_properties_are_shown() -> None:
+    """In a condition, and in the schema of an input, `key` says which one; a secret in it is still none to show."""
+    condition = {"key": "plan", "type": "event", "operator": "exact", "value": "xoxb-1-a"}
+    schema = {"key": "channel", "type": "integration_field", "integration_key": "slack_workspace", "label": "Channel"}
+
+    assert {**condition, "value": "(a Slack token)"} == redacted(condition)
+    assert schema == redacted(schema)
+    assert {"key": "(secret)"} == redacted({"key": "abc"})
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"key": "b"}, '~ filters.properties[0].key: "b" -> "a"'),
+        ({"operator": "gt"}, '~ filters.properties[0].operator: "gt" -> "exact"'),
+        ({"type": "person"}, '~ filters.properties[0].type: "person" -> "event"'),
+        ({"value": 2}, "~ filters.properties[0].value: 2 -> 1"),
+    ],
+    ids=["key", "operator", "type", "value"],
+)
+def test_condition_differs_in_any_of_its_parts(change: dict[str, Any], line: str) -> None:
+    """Also when the value is the same."""
+    filters = body_of(HOOK, NONE)["filters"]
+    first, second = filters["properties"]
+
+    found = diff(WANTED, live(filters={**filters, "properties": [{**first, **change}, second]}))
+
+    assert ("filters",) == found.fields
+    assert line == str(found)
+
+
+def test_every_part_of_a_body_counts() -> None:
+    """Even where its keys are called like those around it."""
+    before = body_of(HOOK, NONE)
+    wanted = {**before, "inputs": {**before["inputs"], "body": {"value": {"value": 1, "secret": False, "n": 1}}}}
+    row = {**before, "inputs": {**before["inputs"], "body": {"value": {"value": 1, "secret": False, "n": True}}}}
+
+    assert ("inputs",) == diff(normalise(wanted), normalise(row)).fields
