@@ -60,6 +60,11 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "posthog_events.cli.persons", "persons", "List persons of a PostHog project with their properties."
     ),
     "query": LazyCommand("posthog_events.cli.query", "query", "Run, list, show and check query files."),
+    "webhooks": LazyCommand(
+        "posthog_events.cli.webhooks",
+        "webhooks",
+        "Receive webhooks of PostHog, find lost ones, and try receivers out.",
+    ),
 }
 
 

@@ -58,6 +58,10 @@ class Masker:
             return None
         return js_string(value) if truthy(value) else None
 
+    def restart(self, key: str) -> None:
+        """Begin the window of a key now, with the event at hand as the first in it."""
+        self._windows[key] = self._clock() + self._ttl, 1
+
     def allows(self, globals_: Scope) -> bool:
         """Return whether an event that matched triggers the destination, and count it."""
         key = self.key(globals_)

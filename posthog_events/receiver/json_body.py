@@ -98,17 +98,19 @@ def _check_depth(structure: bytes) -> None:
 
 def _keys(value: Any) -> int:
     """Return how many keys the objects of a value have, together; its integers are checked by the way."""
-    keys, left = 0, [value]
-    while left:
-        one = left.pop()
-        kind = type(one)
-        if kind is dict:
-            keys += len(one)
-            left.extend(one.values())
-        elif kind is list:
-            left.extend(one)
-        elif kind is int and not -MAX_INTEGER < one < MAX_INTEGER:
-            raise _number()
+    keys, containers = 0, list[Any]([[value]])
+    # grows while it is walked
+    for container in containers:
+        items: Any = container
+        if type(container) is dict:
+            keys += len(container)
+            items = container.values()
+        for item in items:
+            kind = type(item)
+            if kind is dict or kind is list:
+                containers.append(item)
+            elif kind is int and not -MAX_INTEGER < item < MAX_INTEGER:
+                raise _number()
     return keys
 
 

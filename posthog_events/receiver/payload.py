@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, overload
@@ -20,7 +20,7 @@ MAX_TEXT: Final = 1_000
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
-_PERSON_PARTS = ("id", "name", "url", "properties")
+_PERSON_PARTS = (("id", str), ("name", str), ("url", str), ("properties", dict))
 _KINDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
 
 
@@ -51,8 +51,8 @@ class ReceivedEvent:
         groups: By the name of the group type.
         project: `id`, `name` and `url`, where the body has them.
         source: `name` and `url` of the destination, where the body has them.
-        extra: The body without all of the above: what is not known here is still there, where it was.
         raw: The whole body.
+        taken: Where in the body the parts above are.
     """
 
     name: str
@@ -65,8 +65,13 @@ class ReceivedEvent:
     groups: Mapping[str, Any] = field(repr=False)
     project: Mapping[str, Any] | None = field(repr=False)
     source: Mapping[str, Any] | None = field(repr=False)
-    extra: Mapping[str, Any] = field(repr=False)
     raw: Mapping[str, Any] = field(repr=False)
+    taken: Sequence[Path] = field(repr=False)
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """The body without the parts: what is not known here is still there, where it was."""
+        return without(self.raw, self.taken)
 
 
 @overload
@@ -105,7 +110,7 @@ class _Reader:
     """Reads one document, and remembers what it has read."""
 
     def __init__(self, document: dict[str, Any], shape: Shape) -> None:
-        self._document, self._shape = document, shape
+        self._document, self._shape, self._paths = document, shape, shape.paths
         self._root = _root(document, shape)
         self._inner: dict[str, Any] = at(document, self._root)
         self._taken: list[Path] = []
@@ -114,30 +119,34 @@ class _Reader:
         name = self._text("name")
         if name is None:
             raise _no_name(self._shape)
-        parts: dict[str, Any] = {
-            "name": name,
-            "uuid": _canonical(self._text("uuid")),
-            "distinct_id": self._text("distinct_id", number=True),
-            "properties": self._properties(),
-            "timestamp": self._moment(),
-            "url": self._optional("url", str),
-            "person": self._person(),
-            "groups": self._optional("groups", dict) or {},
-            "project": self._optional("project", dict),
-            "source": self._optional("source", dict),
-        }
-        return ReceivedEvent(**parts, extra=without(self._document, self._taken), raw=self._document)
+        return ReceivedEvent(
+            name=name,
+            uuid=_canonical(self._text("uuid")),
+            distinct_id=self._text("distinct_id", number=True),
+            properties=self._properties(),
+            timestamp=self._moment(),
+            url=self._optional("url", str),
+            person=self._person(),
+            groups=self._optional("groups", dict) or {},
+            project=self._optional("project", dict),
+            source=self._optional("source", dict),
+            raw=self._document,
+            taken=tuple(self._taken),
+        )
 
     def _find(self, part: str) -> tuple[Path, Any]:
         """Return path and value of a part; None for neither."""
-        for path in self._shape.paths[part]:
-            value = at(self._inner, path)
+        for path in self._paths[part]:
+            value: Any = self._inner
+            # `at`, without the call: this is done a dozen times for each delivery
+            for key in path:
+                value = value.get(key) if type(value) is dict else None
             if value is not None:
                 return path, value
         return (), None
 
     def _take(self, *path: str) -> None:
-        self._taken.append((*self._root, *path))
+        self._taken.append((*self._root, *path) if self._root else path)
 
     def _text(self, part: str, *, number: bool = False) -> str | None:
         path, value = self._find(part)
@@ -182,8 +191,7 @@ class _Reader:
         path, value = self._find("person")
         if not isinstance(value, dict):
             return None
-        kinds = {"properties": dict}
-        known = {part: value[part] for part in _PERSON_PARTS if isinstance(value.get(part), kinds.get(part, str))}
+        known = {part: value[part] for part, kind in _PERSON_PARTS if isinstance(value.get(part), kind)}
         if not known:
             return None
         for part in known:
@@ -199,18 +207,21 @@ def _root(document: dict[str, Any], shape: Shape) -> Path:
             raise _rejected("not_an_event", f"{shape.root} in the body is not an object")
         return path
     names = shape.paths["name"]
-
-    def named(value: Any) -> bool:
-        return any(isinstance(at(value, path), str) for path in names)
-
-    if named(document):
+    if _named(document, names):
         return ()
-    inside = [key for key, value in document.items() if named(value)]
+    inside = [key for key, value in document.items() if _named(value, names)]
     if len(inside) > 1:
         raise _rejected("not_an_event", f"{len(inside)} objects in the body have the name of an event; give the root")
     if not inside:
         raise _no_name(shape)
     return (inside[0],)
+
+
+def _named(value: Any, names: Sequence[Path]) -> bool:
+    for path in names:  # noqa: SIM110 - `any` would make a generator
+        if isinstance(at(value, path), str):
+            return True
+    return False
 
 
 def _canonical(uuid: str | None) -> str | None:

@@ -74,9 +74,9 @@ EXAMPLES: Mapping[str, Example] = {
         {"plan": "team"},
         misses=(("subscription_renewed", {"plan": "team"}, ADA), ("Subscription_Started", {"plan": "team"}, ADA)),
         body={
-            "id": "0198f2a4-0000-7000-8000-000000000001",
+            "uuid": "0198f2a4-0000-7000-8000-000000000001",
             "event": "subscription_cancelled",
-            "at": "2026-08-20T10:15:30.123Z",
+            "timestamp": "2026-08-20T10:15:30.123Z",
             "distinct_id": "u_1",
             "email": "ada@tidewater.dev",
             "plan": "team",
