@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import os
 import re
 import shlex
+import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +19,10 @@ from pathlib import Path
 import click
 import pytest
 
-from posthog_events.cli.main import cli
+from posthog_events.cli.main import cli, main
+from posthog_events.emulator.hog_state import DeliveryRules
+from posthog_events.receiver.inbox import Entry
+from posthog_events.receiver.sqlite_inbox import SqliteInbox
 from posthog_events.testing import EmulatedPostHog, emulator
 from tests.helpers.command import environment, run, run_in_terminal
 
@@ -25,6 +31,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 SETUP = ("git clone ", "cd ", "python -m venv ", "source ", "pip install ", "export ")
 """What a block marked `<!-- setup -->` may do: only what comes before the tests, or needs a network."""
+
+EXPORT = re.compile(r"export (?P<name>\w+)=(?P<value>\S+)")
+WAIT_S = 30.0
 
 BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -65,26 +74,51 @@ def same(shown: str, printed: str) -> bool:
     return doctest.OutputChecker().check_output(shown, printed, doctest.ELLIPSIS)
 
 
-def check_transcript(block: Block, where: str, folder: Path, env: Mapping[str, str]) -> None:
-    """Run each command of a console block, and compare what it prints."""
+def check_transcript(block: Block, where: str, folder: Path, env: dict[str, str]) -> None:
+    """Run each command of a console block, and compare what it prints.
+
+    What is exported goes into `env`. A command after `sleep` is tried until it prints what is shown: how long a reader
+    should wait is no matter of a test.
+    """
     for command, shown in transcript(block.code):
+        if found := EXPORT.fullmatch(command):
+            env[found["name"]] = found["value"]
+            continue
+        waits, command = command.startswith("sleep "), re.sub(r"^sleep \d+; ", "", command)
+        deadline = time.monotonic() + WAIT_S
         code, output = run_in_terminal(command, cwd=folder, env=env)
+        while waits and not same(shown, output) and time.monotonic() < deadline:
+            time.sleep(0.05)
+            code, output = run_in_terminal(command, cwd=folder, env=env)
         failed = "error:" in shown
         assert failed == (code != 0), f"{where}: {command}: exit code {code}\n{output}"
         assert same(shown, output), f"{where}: {command} printed\n{output}"
 
 
-def test_readme_blocks_run_and_print_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def emulators(tmp_path: Path) -> Iterator[contextlib.ExitStack]:
+    """Lend what ends the README's emulators, and end the server that it starts, however the test ends."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+    for file in tmp_path.glob("*.pid"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(file.read_text()), signal.SIGKILL)
+
+
+def test_readme_blocks_run_and_print_what_they_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emulators: contextlib.ExitStack
+) -> None:
     """In order, in one empty folder: files are written, commands and Python run, and outputs are the ones shown.
 
     A block under `<!-- emulator: DIR -->` runs while an emulator serves the store in that directory, as the text there
-    tells readers to have one.
+    tells readers to have one; one under `<!-- continued -->` goes on with the emulator before it.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POSTHOG_EVENTS_STATE_DIR", str(tmp_path / ".state"))
     env = environment(tmp_path, POSTHOG_EVENTS_STATE_DIR=str(tmp_path / ".state"))
     namespace: dict[str, object] = {"__name__": "readme"}
     printed: str | None = None
+    at_emulator: dict[str, str] = {}
 
     for block in readme_blocks():
         where = f"README.md:{block.line}"
@@ -103,8 +137,13 @@ def test_readme_blocks_run_and_print_what_they_show(tmp_path: Path, monkeypatch:
                 exec(compile(block.code, where, "exec"), namespace)
             printed = out.getvalue()
         elif block.mark.startswith("emulator: "):
-            with emulator(tmp_path / block.mark.removeprefix("emulator: ")) as served:
-                check_transcript(block, where, tmp_path, env | served.environment)
+            emulators.close()
+            store = tmp_path / block.mark.removeprefix("emulator: ")
+            served = emulators.enter_context(emulator(store, delivery=DeliveryRules(time_scale=0.01)))
+            at_emulator = env | served.environment
+            check_transcript(block, where, tmp_path, at_emulator)
+        elif block.mark == "continued":
+            check_transcript(block, where, tmp_path, at_emulator)
         elif block.language == "console":
             check_transcript(block, where, tmp_path, env)
         elif block.language == "bash":
@@ -180,6 +219,8 @@ def working_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for line in ("init .", "local import purchases.csv --event purchase --time date --user customer_id"):
         done = run(*line.split(), cwd=folder)
         assert done.returncode == 0, done.stderr
+    with contextlib.closing(SqliteInbox(folder / "inbox.db")) as inbox:
+        inbox.add([Entry("msg_1", None, "signup", "ann", b"{}", datetime.now(UTC), handlers=("greet",))])
     return folder
 
 
@@ -201,20 +242,42 @@ def project() -> Iterator[EmulatedPostHog]:
         yield served
 
 
-# run by tests/e2e/test_cli_demo.py and, because they need or are a server, tests/e2e/test_push_cli.py and
-# tests/e2e/test_emulator_cli.py
-ELSEWHERE = {"posthog-events demo", "posthog-events local push", "posthog-events emulator"}
+# run by tests/e2e/test_cli_demo.py; because they need or are a server, by tests/e2e/test_push_cli.py, test_emulator_cli.py
+# and test_webhooks_cli.py; and, as they follow from each other, by tests/unit/cli/test_destinations_cli.py
+ELSEWHERE = {
+    "demo",
+    "local push",
+    "emulator",
+    "webhooks serve",
+    "webhooks listen",
+    "webhooks trigger",
+    "webhooks forward",
+}
+HERE = [
+    path
+    for path in sorted(COMMANDS)
+    if (words := path.removeprefix("posthog-events ")) not in ELSEWHERE and not words.startswith("destinations ")
+]
 
 ASKS_POSTHOG = ("events ", "persons", "definitions ", "export", "local pull")
 
 
-@pytest.mark.parametrize("path", ["posthog-events", *sorted(COMMANDS.keys() - ELSEWHERE)])
-def test_example_of_the_help_runs(working_folder: Path, project: EmulatedPostHog, path: str) -> None:
+@pytest.mark.parametrize("path", ["posthog-events", *HERE])
+def test_example_of_the_help_runs(
+    working_folder: Path,
+    project: EmulatedPostHog,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """What the help gives as an example can be typed as it stands."""
     line = shlex.split(example(COMMANDS.get(path, cli)))
     asks = path.removeprefix("posthog-events ").startswith(ASKS_POSTHOG)
-    state = {"POSTHOG_EVENTS_STATE_DIR": str(working_folder / ".state")}
+    monkeypatch.chdir(working_folder)
+    monkeypatch.setenv("POSTHOG_EVENTS_STATE_DIR", str(working_folder / ".state"))
+    for name, value in (project.environment if asks else {}).items():
+        monkeypatch.setenv(name, value)
 
-    done = run(*line[1:], cwd=working_folder, **state, **(project.environment if asks else {}))
+    code = main(line[1:])
 
-    assert (line[0], 0) == ("posthog-events", done.returncode), done.stderr
+    assert ("posthog-events", 0) == (line[0], code), capsys.readouterr().err
