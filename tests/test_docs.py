@@ -242,17 +242,10 @@ def project() -> Iterator[EmulatedPostHog]:
         yield served
 
 
-# run by tests/e2e/test_cli_demo.py; because they need or are a server, by tests/e2e/test_push_cli.py, test_emulator_cli.py
-# and test_webhooks_cli.py; and, as they follow from each other, by tests/unit/cli/test_destinations_cli.py
-ELSEWHERE = {
-    "demo",
-    "local push",
-    "emulator",
-    "webhooks serve",
-    "webhooks listen",
-    "webhooks trigger",
-    "webhooks forward",
-}
+# run by tests/e2e/test_cli_demo.py; because they need or are a server, by test_push_cli.py, test_emulator_cli.py and
+# test_webhooks_cli.py beside it; and, as they follow from each other, by tests/unit/cli/test_destinations_cli.py
+SERVERS = {"emulator", "webhooks serve", "webhooks listen", "webhooks trigger", "webhooks forward"}
+ELSEWHERE = SERVERS | {"demo", "local push"}
 HERE = [
     path
     for path in sorted(COMMANDS)
@@ -273,6 +266,10 @@ def test_example_of_the_help_runs(
     """What the help gives as an example can be typed as it stands."""
     line = shlex.split(example(COMMANDS.get(path, cli)))
     asks = path.removeprefix("posthog-events ").startswith(ASKS_POSTHOG)
+    for name in list(os.environ):
+        if name.startswith(("POSTHOG_", "XDG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(working_folder))
     monkeypatch.chdir(working_folder)
     monkeypatch.setenv("POSTHOG_EVENTS_STATE_DIR", str(working_folder / ".state"))
     for name, value in (project.environment if asks else {}).items():
