@@ -258,7 +258,5 @@ def _not_allowed(allow: str) -> Answer:
 
 
 async def _send(send: Send, answer: Answer, *, with_body: bool = True) -> None:
-    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.raw_headers})
     await send({"type": "http.response.body", "body": answer.body if with_body else b""})

@@ -19,8 +19,8 @@ from posthog_events.receiver.inbox_sql import PARAMETERS, Cursor, chunks, marks,
 
 __all__ = ["add", "claim", "drop", "finish", "forget", "prune", "retry"]
 
-ROWS_AT_ONCE = (64, 8, 1)
-"""How many rows one statement inserts."""
+ROWS_AT_ONCE = (64, 32, 16, 8, 4, 2, 1)
+"""How many rows one statement inserts; few enough lengths that each is compiled once."""
 
 ERROR_CHARACTERS = 2_000
 

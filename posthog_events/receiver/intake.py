@@ -44,6 +44,13 @@ class Answer:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    raw_headers: Sequence[tuple[bytes, bytes]] = field(init=False, repr=False, compare=False)
+    """The headers and the length of the body, as ASGI has them."""
+
+    def __post_init__(self) -> None:
+        raw = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        object.__setattr__(self, "raw_headers", [*raw, (b"content-length", str(len(self.body)).encode())])
+
     @classmethod
     def of(cls, status: int, code: str, said: Mapping[str, str], **headers: str) -> Answer:
         """Return an answer; underscores in the names of headers stand for hyphens."""
@@ -109,7 +116,7 @@ class Intake:
             )
         self._verifier, self._subscriptions, self._shape = verifier, subscriptions, shape
         self._max_body_bytes, self._destination, self._clock = max_body_bytes, destination, clock
-        self._kept = frozenset(it for name in KEPT_HEADERS | kept for it in (name, name.encode()))
+        self._kept = {it: name for name in KEPT_HEADERS | kept for it in (name, name.encode())}
 
     def entry(self, body: bytes, headers: Headers, *, path: str) -> Entry:
         """Return what to store.
@@ -117,7 +124,7 @@ class Intake:
         Raises:
             DeliveryRejected: It must not be believed, holds no event, or came to a path that is none.
         """
-        headers = headers if isinstance(headers, Mapping) else list(headers)
+        headers = headers if isinstance(headers, list | Mapping) else list(headers)
         delivery = self._verifier.verify(body, headers)
         destination = path.strip("/") if self._destination is None else self._destination
         if not _DESTINATION.fullmatch(destination):
@@ -136,11 +143,10 @@ class Intake:
         )
 
 
-def _kept(headers: Headers, names: frozenset[bytes | str]) -> dict[str, str]:
+def _kept(headers: Headers, names: Mapping[bytes | str, str]) -> dict[str, str]:
     kept: dict[str, str] = {}
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
-        # ASGI's names are in lower case already
-        if name in names or name.lower() in names:
+    for given, value in headers.items() if isinstance(headers, Mapping) else headers:
+        if name := names.get(given.lower()):
             text = value.decode("latin-1") if isinstance(value, bytes) else value
-            kept[(name.decode("latin-1") if isinstance(name, bytes) else name).lower()] = text[:MAX_HEADER_CHARACTERS]
+            kept[name] = text[:MAX_HEADER_CHARACTERS]
     return kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class StoredInbox:
     async def add_async(self, entries: Sequence[Entry]) -> tuple[Added, ...]:
         job = Add([prepare(entry) for entry in entries], asyncio.get_running_loop())
         self._writer.submit(job)
-        assert isinstance(job.future, asyncio.Future)
+        assert not isinstance(job.future, concurrent.futures.Future)
         return await job.future
 
     def claim(
@@ -161,7 +162,7 @@ class StoredInbox:
 
     def _wait(self, job: Job[T]) -> T:
         self._writer.submit(job)
-        assert not isinstance(job.future, asyncio.Future)
+        assert isinstance(job.future, concurrent.futures.Future)
         return job.future.result()
 
     def _read(self, act: Callable[[Cursor], T]) -> T:
