@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from posthog_events.destinations.model import Destination
@@ -72,5 +73,6 @@ def load_library(name: str) -> LibraryFile:
 
 def _read(path: Path) -> LibraryFile:
     text = path.read_text(encoding="utf-8")
-    title = text.partition("\n")[0].removeprefix("#").strip()
-    return LibraryFile(path.stem, title, path, text, read_declarations([path]))
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    words = " ".join(line.removeprefix("#").strip() for line in comment)
+    return LibraryFile(path.stem, words.partition(". ")[0].rstrip(".") + ".", path, text, read_declarations([path]))

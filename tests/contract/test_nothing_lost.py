@@ -315,7 +315,7 @@ def outside(past: History) -> set[str]:
     return {event.uuid for event in past.events} - set(past.happened())
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_a_client_killed_at_any_request_starts_again(tiny: Scene, when: str) -> None:
     """Whatever request a process ends at, the next process extracts everything."""
     tiny.restore()

@@ -448,6 +448,7 @@ def test_unusable_files_are_one_sentence(
     assert 0 == store.manifest().rows
 
 
+@pytest.mark.slow
 def test_a_row_with_100_000_keys_is_stored_and_read_from_its_json(
     store: EventStore, rows: Rows, tmp_path: Path
 ) -> None:

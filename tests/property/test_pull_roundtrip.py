@@ -42,7 +42,7 @@ def without_mark(normal: dict[str, Any]) -> dict[str, Any]:
     return {**normal, "description": split_description(normal["description"])[0]}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(destination=destinations, rand=st.randoms(use_true_random=False))
 def test_own_destination_comes_back(destination: Destination, rand: random.Random) -> None:
     """What we sent and PostHog stored, pulled to a file and read, is the same but for the names of its secrets."""
@@ -130,7 +130,7 @@ slack_rows = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(row=st.one_of(rows, slack_rows))
 def test_foreign_destination_is_pulled_without_a_difference(row: dict[str, Any]) -> None:
     """Whatever people left out or PostHog's page added, applying the file changes nothing but the mark.
@@ -147,7 +147,7 @@ def test_foreign_destination_is_pulled_without_a_difference(row: dict[str, Any])
     assert [] == [str(change) for change in found.changes if change.path not in ("mark", "secrets")]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(row=rows, planted=st.lists(st.sampled_from(PLANTED), min_size=1, max_size=3), data=st.data())
 def test_planted_secret_never_reaches_a_file(row: dict[str, Any], planted: list[str], data: st.DataObject) -> None:
     """Secrets in plain, wherever they are: a reference that the report names stands in the file, or there is none."""
