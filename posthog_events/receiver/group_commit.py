@@ -29,7 +29,7 @@ __all__ = ["Action", "Add", "GroupCommit", "Job"]
 GROUP_ENTRIES = 1_000
 """Beyond some hundreds a larger group is hardly cheaper per entry, and the first of it waits longer."""
 
-TURN_JOBS = 32
+TURN_JOBS = 64
 """A turn that adds more is not waited for: the loop then has time to read requests while others are written."""
 
 RETRY_AFTER_S = 1
@@ -147,10 +147,7 @@ class GroupCommit:
             queue.jobs.append(job)
             queue.entries += len(job.entries)
             queue.bytes += job.size
-            if job.loop is None:
-                queue.complete = len(queue.jobs)
-                self._changed.notify()
-            elif len(queue.jobs) - queue.complete >= TURN_JOBS:
+            if job.loop is None or len(queue.jobs) - queue.complete >= TURN_JOBS:
                 queue.complete = len(queue.jobs)
                 self._changed.notify()
             elif job.loop not in self._turns:

@@ -208,7 +208,7 @@ def _checksum(values: Sequence[Any]) -> int:
 def storable(text: str) -> str:
     """Return what both databases can hold as text: PostgreSQL has no NUL, and neither has lone surrogates."""
     # neither of the two can be printed, and to ask for that is the fastest way to find nothing
-    if text.isprintable():
+    if str.isprintable(text):
         return text
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 

@@ -64,6 +64,8 @@ def schema(*, blob: str, bigint: str, clustered: str = "") -> tuple[str, ...]:
             changed_at {bigint} NOT NULL, PRIMARY KEY (seq, handler)
         ) {clustered}""",
         "CREATE INDEX inbox_tasks_due ON inbox_tasks (due_at, seq) WHERE due_at IS NOT NULL",
+        # each handler claims for itself, and the first of a long queue must be found without sorting all of it
+        "CREATE INDEX inbox_tasks_lane ON inbox_tasks (handler, due_at, seq) WHERE due_at IS NOT NULL",
         "CREATE INDEX inbox_tasks_order ON inbox_tasks (handler, person, seq) WHERE due_at IS NOT NULL",
         "CREATE INDEX inbox_tasks_dead ON inbox_tasks (seq) WHERE state = 'dead'",
     )

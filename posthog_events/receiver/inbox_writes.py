@@ -19,8 +19,11 @@ from posthog_events.receiver.inbox_sql import PARAMETERS, Cursor, chunks, marks,
 
 __all__ = ["add", "claim", "drop", "finish", "forget", "prune", "retry"]
 
-ROWS_AT_ONCE = (64, 32, 16, 8, 4, 2, 1)
-"""How many rows one statement inserts; few enough lengths that each is compiled once."""
+ROWS_AT_ONCE = 128
+"""How many rows one statement inserts."""
+
+KEYS_AT_ONCE = (2, 16, 64, 128)
+"""How many keys one statement looks for: few lengths, so that each is compiled once."""
 
 ERROR_CHARACTERS = 2_000
 
@@ -34,8 +37,7 @@ def add(cursor: Cursor, batches: Sequence[Sequence[Prepared]], *, dedup_for_us: 
     known: dict[bytes, tuple[int, int]] = {}
     digests = list({key.digest for entry in entries for key in entry.keys})
     for some in chunks(digests):
-        # filled up to one of few lengths, so that the statement is compiled once
-        step = next((rows for rows in sorted(ROWS_AT_ONCE) if len(some) <= rows), max(ROWS_AT_ONCE))
+        step = next((keys for keys in KEYS_AT_ONCE if len(some) <= keys), KEYS_AT_ONCE[-1])
         some = [*some, *([some[0]] * (-len(some) % step))]
         cursor.execute(f"SELECT digest, seq, at FROM inbox_seen WHERE digest IN ({marks(some)})", some)
         known |= {bytes(digest): (seq, at) for digest, seq, at in cursor.fetchall()}
@@ -194,15 +196,13 @@ def _insert(
 ) -> None:
     """Insert rows, many with one statement.
 
-    Python's driver gives up the interpreter for each step of SQLite and has to get it back from a busy event loop, for
-    which it waits up to 5 ms: with `executemany` that is each row.
+    Python's driver gives up the interpreter for each step of SQLite and has to get it back from a busy event loop,
+    which takes a millisecond or two: with `executemany` that is each row. To compile a statement for one more number of
+    rows costs less than to insert them with two.
     """
-    start = 0
-    for count in ROWS_AT_ONCE:
-        while len(rows) - start >= count:
-            some = rows[start : start + count]
-            cursor.execute(_insertion(table, columns, conflict, count), [value for row in some for value in row])
-            start += count
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[start : start + ROWS_AT_ONCE]
+        cursor.execute(_insertion(table, columns, conflict, len(some)), [value for row in some for value in row])
 
 
 @cache

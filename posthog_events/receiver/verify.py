@@ -240,8 +240,9 @@ def _rejected(status: int, code: str, reason: str) -> DeliveryRejected:
 def _chosen(headers: Headers, wanted: Collection[bytes]) -> dict[bytes, bytes]:
     """Return the headers that count, their names in lower case; others may be what they like."""
     found: dict[bytes, bytes] = {}
-    for pair in headers if type(headers) is list else headers.items() if isinstance(headers, Mapping) else headers:
-        name, value = pair if isinstance(pair, (tuple, list)) and len(pair) == 2 else (None, None)  # noqa: UP038 - slow
+    for pair in headers.items() if isinstance(headers, Mapping) else headers:
+        # not `tuple | list`, which would be made anew each time
+        name, value = pair if isinstance(pair, (tuple, list)) and len(pair) == 2 else (None, None)
         if isinstance(name, str):
             # what is not ASCII becomes a question mark, which no name has
             name = name.encode("ascii", "replace")

@@ -25,10 +25,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from posthog_events.receiver.inbox import Added, Entry, Inbox
 from posthog_events.receiver.receiver import Receiver
@@ -37,6 +37,8 @@ from posthog_events.receiver.signatures import sign
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 CASES = ("echo", "memory", "durable", "worked")
 BODY_BYTES = 2_048
+
+T = TypeVar("T")
 
 
 class MemoryInbox:
@@ -171,12 +173,21 @@ async def load(port: int, requests: list[bytes], connections: int) -> tuple[floa
     return time.perf_counter() - began, latencies, failures
 
 
+def run_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run on the fastest loop there is: what the generator takes is missing to the server on a machine of two cores."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
 def generate(port: int, count: int, connections: int) -> None:
     """Warm the server up, send `count` requests, and print the figures as JSON."""
     warm = [request_of(1_000_000_000 + number) for number in range(500)]
     requests = [request_of(number) for number in range(count)]
-    asyncio.run(load(port, warm, connections))
-    seconds, latencies, failures = asyncio.run(load(port, requests, connections))
+    run_loop(load(port, warm, connections))
+    seconds, latencies, failures = run_loop(load(port, requests, connections))
     latencies.sort()
     at = [latencies[int(len(latencies) * share)] * 1_000 for share in (0.5, 0.99, 0.999)]
     figures = {"rate": len(latencies) / seconds, "p50": at[0], "p99": at[1], "p999": at[2], "failures": len(failures)}

@@ -438,3 +438,16 @@ def test_a_copy_in_a_forked_process_says_so(path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True, timeout=30)
 
     assert "this inbox was opened before the process forked; open it in each process" == done.stdout.strip()
+
+
+def test_the_first_tasks_of_a_handler_are_found_without_sorting_its_queue(path: Path) -> None:
+    """A handler that was away for a day has 100,000 of them, and claims a few at a time."""
+    SqliteInbox(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        plan = connection.execute(
+            "EXPLAIN QUERY PLAN SELECT seq, handler, attempt + 1, lease + 1 FROM inbox_tasks AS task "
+            "WHERE due_at <= ? AND handler IN (?) ORDER BY due_at, seq, handler LIMIT ?",
+            (0, "crm", 8),
+        ).fetchall()
+
+    assert ["SEARCH task USING INDEX inbox_tasks_lane (handler=? AND due_at<?)"] == [step[3] for step in plan]
