@@ -44,6 +44,7 @@ MODULES = (
     "capture",
     "exports",
     "projects",
+    "actions",
     "hog_functions",
     "hog_templates",
     "hog_invocations",

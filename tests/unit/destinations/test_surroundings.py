@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from posthog_events.connection import connect
 from posthog_events.destinations import Webhook
 from posthog_events.destinations.surroundings import read_surroundings
 from posthog_events.errors import MissingScope, NotFound
 from posthog_events.posthog.http import Request
+from posthog_events.testing import emulator
 from tests.helpers.fake_api import FakeApi
 
 PROJECT = {
@@ -80,3 +82,17 @@ def test_without_a_project_only_what_is_needed_is_missed() -> None:
     """A store of events knows neither test accounts nor actions."""
     assert () == read_surroundings(None, [hook(events=["a"])]).gaps
     assert 2 == len(read_surroundings(None, [hook(actions=[42], exclude_test_accounts=True)]).gaps)
+
+
+def test_emulator_has_the_actions_of_a_project() -> None:
+    """What is asked for there is what a destination with an action is judged by."""
+    steps = [{"event": "purchase", "properties": [{"key": "amount", "value": 50, "operator": "gte", "type": "event"}]}]
+    with emulator() as served:
+        served.destinations.actions |= {42: {"name": "Big purchase", "steps": steps}, 43: steps}
+        with connect(f"posthog://{served.url.removeprefix('http://')}/1", key=served.key) as project:
+            around = read_surroundings(project.project.api, [hook(actions=[42, 43, 44])])
+
+    assert around.actions is not None
+    assert {"id": 42, "name": "Big purchase", "steps": steps} == around.actions["42"]
+    assert {"id": 43, "name": "Action 43", "steps": steps} == around.actions["43"]
+    assert ("there is no action 44 in the project",) == around.gaps
