@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from hypothesis import settings
@@ -13,21 +13,29 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from posthog_events.receiver.inbox import Entry, State, Task
 from posthog_events.receiver.sqlite_inbox import SqliteInbox
-from tests.helpers.inbox_entries import at
+from tests.helpers.inbox_entries import START
 
-DEDUP_S = 40
+S = 1_000_000
+"""Microseconds of a second; the model counts in whole ones, as the inbox does."""
+
+DEDUP = 40 * S
 IDS = ["1", "2", "3", "4", "", None]
 HANDLERS = ("crm", "slack")
 OPEN = (State.WAITING, State.RUNNING)
 
 
+def at(micros: int) -> datetime:
+    """Return a time of the model."""
+    return START + timedelta(microseconds=micros)
+
+
 @dataclass
 class Job:
-    """A task as the model knows it; times are seconds after the start."""
+    """A task as the model knows it; times are microseconds after the start."""
 
     person: str
     state: State
-    due: float
+    due: int
     attempt: int = 0
     error: str = ""
     owner: Task | None = None
@@ -39,17 +47,17 @@ class Model:
 
     entries: dict[int, Entry] = field(default_factory=dict)
     jobs: dict[tuple[int, str], Job] = field(default_factory=dict)
-    seen: dict[tuple[str, ...], tuple[int, float]] = field(default_factory=dict)
+    seen: dict[tuple[str, ...], tuple[int, int]] = field(default_factory=dict)
 
     def keys(self, one: Entry) -> list[tuple[str, ...]]:
         delivery = [("delivery", one.delivery_id)] if one.delivery_id else []
         event = [("event", one.event_uuid, one.destination)] if one.event_uuid else []
         return [*delivery, *event]
 
-    def earlier(self, one: Entry, now: float) -> set[int]:
-        return {self.seen[key][0] for key in self.keys(one) if key in self.seen and self.seen[key][1] > now - DEDUP_S}
+    def earlier(self, one: Entry, now: int) -> set[int]:
+        return {self.seen[key][0] for key in self.keys(one) if key in self.seen and self.seen[key][1] > now - DEDUP}
 
-    def due(self, now: float, *, ordered: bool, handlers: list[str] | None) -> list[tuple[int, str]]:
+    def due(self, now: int, *, ordered: bool, handlers: list[str] | None) -> list[tuple[int, str]]:
         found = [
             (job.due, seq, handler)
             for (seq, handler), job in self.jobs.items()
@@ -86,11 +94,11 @@ class InboxMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.directory = tempfile.TemporaryDirectory()
-        self.model, self.now, self.claimed = Model(), 0.0, list[Task]()
+        self.model, self.now, self.claimed = Model(), 0, list[Task]()
         self.open()
 
     def open(self) -> None:
-        self.inbox = SqliteInbox(Path(self.directory.name) / "inbox.db", dedup_for=timedelta(seconds=DEDUP_S))
+        self.inbox = SqliteInbox(Path(self.directory.name) / "inbox.db", dedup_for=timedelta(microseconds=DEDUP))
 
     def teardown(self) -> None:
         if hasattr(self, "directory"):
@@ -115,12 +123,12 @@ class InboxMachine(RuleBasedStateMachine):
             for handler in one.handlers:
                 self.model.jobs[added.seq, handler] = Job(one.distinct_id, State.WAITING, self.now)
 
-    @rule(seconds=st.sampled_from([0.000001, 1, 5, 39, 40]))
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
+    @rule(duration=st.sampled_from([1, S, 5 * S, 39 * S, 40 * S]))
+    def wait(self, duration: int) -> None:
+        self.now += duration
 
     @rule(limit=st.integers(1, 4), lease_s=st.sampled_from([1, 10]), ordered=st.booleans(), handlers=some_handlers)
-    def claim(self, limit: int, lease_s: float, ordered: bool, handlers: list[str] | None) -> None:
+    def claim(self, limit: int, lease_s: int, ordered: bool, handlers: list[str] | None) -> None:
         due = self.model.due(self.now, ordered=ordered, handlers=handlers)[:limit]
 
         tasks = self.inbox.claim(now=at(self.now), lease_s=lease_s, limit=limit, ordered=ordered, handlers=handlers)
@@ -128,13 +136,13 @@ class InboxMachine(RuleBasedStateMachine):
         assert due == [(task.seq, task.handler) for task in tasks]
         for task in tasks:
             job = self.model.jobs[task.seq, task.handler]
-            job.state, job.due, job.attempt, job.owner = State.RUNNING, self.now + lease_s, job.attempt + 1, task
+            job.state, job.due, job.attempt, job.owner = State.RUNNING, self.now + lease_s * S, job.attempt + 1, task
             assert job.attempt == task.attempt
             assert self.model.entries[task.seq] == task.entry
         self.claimed += tasks
 
     @rule(which=st.integers(0, 30), retry_s=st.sampled_from([None, 0, 3]), success=st.booleans())
-    def end(self, which: int, retry_s: float | None, success: bool) -> None:
+    def end(self, which: int, retry_s: int | None, success: bool) -> None:
         if not self.claimed:
             return
         task = self.claimed[which % len(self.claimed)]
@@ -143,11 +151,11 @@ class InboxMachine(RuleBasedStateMachine):
         if success:
             assert current == self.inbox.succeed(task, now=at(self.now))
         else:
-            retry_at = None if retry_s is None else at(self.now + retry_s)
+            retry_at = None if retry_s is None else at(self.now + retry_s * S)
             assert current == self.inbox.fail(task, "no", retry_at=retry_at, now=at(self.now))
         if current and job is not None:
             job.error = "" if success else "no"
-            job.due = self.now + (retry_s or 0)
+            job.due = self.now + (retry_s or 0) * S
             job.state = State.DONE if success else State.DEAD if retry_s is None else State.WAITING
 
     @rule(which=seqs, handler=one_handler, done=st.booleans())
@@ -168,8 +176,8 @@ class InboxMachine(RuleBasedStateMachine):
         assert len(jobs) == self.inbox.drop(which, now=at(self.now), handler=handler)
 
     @rule(age_s=st.sampled_from([0, 5, 60]))
-    def prune(self, age_s: float) -> None:
-        before = self.now - age_s
+    def prune(self, age_s: int) -> None:
+        before = self.now - age_s * S
         over = {
             seq
             for seq, one in self.model.entries.items()
@@ -178,7 +186,7 @@ class InboxMachine(RuleBasedStateMachine):
         }
         self.model.entries = {seq: one for seq, one in self.model.entries.items() if seq not in over}
         self.model.jobs = {key: job for key, job in self.model.jobs.items() if key[0] not in over}
-        self.model.seen = {key: value for key, value in self.model.seen.items() if value[1] > self.now - DEDUP_S}
+        self.model.seen = {key: value for key, value in self.model.seen.items() if value[1] > self.now - DEDUP}
 
         assert len(over) == self.inbox.prune(before=at(before), now=at(self.now))
 
@@ -204,7 +212,7 @@ class InboxMachine(RuleBasedStateMachine):
         }
         uuids = {one.event_uuid for one in self.model.entries.values() if one.destination == "" and one.event_uuid}
         uuids |= {key[1] for key in self.model.seen if key[0] == "event" and key[2] == ""}
-        assert uuids == set(self.inbox.event_uuids("", since=at(-1), until=at(self.now + 1)))
+        assert uuids == set(self.inbox.event_uuids("", since=at(-S), until=at(self.now + S)))
         assert len(self.model.entries) == self.inbox.counts().entries
 
     def jobs(self, which: list[int], handler: str | None, states: set[State]) -> list[Job]:
