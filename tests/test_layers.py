@@ -30,7 +30,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"hog"}),
     frozenset({"hogql"}),
     frozenset({"frames"}),
-    frozenset({"result", "config", "config_file", "errors", "limits", "causes", "clock", "interrupt", "version"}),
+    frozenset(
+        {"result", "config", "config_file", "errors", "limits", "causes", "clock", "interrupt", "listening", "version"}
+    ),
 )
 HEAVY = {
     "altair",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posthog_events.cli.options import Output, Target, named_json, output_options, project_options
+from posthog_events.cli.options import Output, Target, output_options, project_options, properties_option
 from posthog_events.cli.progress import Meter, meter
 
 if TYPE_CHECKING:
@@ -125,15 +125,7 @@ def values(key: str, event: str, contains: str | None, target: Target, output: O
 @events.command()
 @click.argument("name")
 @click.option("--user", "distinct_id", required=True, metavar="ID", help="The distinct_id of who did it.")
-@click.option(
-    "-p",
-    "--property",
-    "properties",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=named_json,
-    help="A property; numbers, true, false, null and JSON are read as such (may be given several times).",
-)
+@properties_option
 @click.option("--verify", is_flag=True, help="Wait until the event can be read back.")
 @project_options
 def capture(name: str, distinct_id: str, properties: dict[str, Any], verify: bool, target: Target) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from posthog_events.cli.options import Target, engine_options
+from posthog_events.cli.options import Target, engine_options, report_option
 
 if TYPE_CHECKING:
     from posthog_events.clickhouse.catalog import Catalog
@@ -42,13 +42,7 @@ LINES: Mapping[str, Callable[[Finding], str]] = {"text": _as_text, "json": _as_j
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @engine_options
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(list(LINES)),
-    default="text",
-    help="Write findings as text, as JSON Lines, or as annotations of GitHub Actions.",
-)
+@report_option("Write findings as text, as JSON Lines, or as annotations of GitHub Actions.", list(LINES))
 def lint(paths: Sequence[Path], target: Target, format_: str) -> None:
     """Check query files with PostHog's grammar, without running them.
 

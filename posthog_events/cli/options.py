@@ -31,11 +31,12 @@ __all__ = [
     "engine_options",
     "inline_values",
     "local_store_option",
-    "named_json",
     "named_values",
     "output_options",
     "posthog_options",
     "project_options",
+    "properties_option",
+    "report_option",
 ]
 
 TERMINAL = Path("-")
@@ -224,6 +225,26 @@ def local_store_option(help_: str) -> Callable[[Command], Command]:
     )
 
 
+def properties_option(command: Command) -> Command:
+    """Add -p; the command receives `properties`, whose values are JSON, or else text."""
+    return click.option(
+        "-p",
+        "--property",
+        "properties",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_named_json,
+        help="A property; numbers, true, false, null and JSON are read as such (may be given several times).",
+    )(command)
+
+
+def report_option(help_: str, choices: Sequence[str] = ("text", "json")) -> Callable[[Command], Command]:
+    """Add --format for commands that write a report and no rows; the command receives `format_`, text by default."""
+    return click.option(
+        "--format", "format_", type=click.Choice(choices), default="text", show_default=True, help=help_
+    )
+
+
 def output_options(command: Command) -> Command:
     """Add --format, --output and --rows; the command receives an `output`."""
 
@@ -286,7 +307,7 @@ def named_values(
     return values
 
 
-def named_json(context: click.Context, parameter: click.Parameter, pairs: Sequence[str]) -> dict[str, Any]:
+def _named_json(context: click.Context, parameter: click.Parameter, pairs: Sequence[str]) -> dict[str, Any]:
     """Read `name=value` options whose values are JSON, or else text; of a name given twice the last one counts."""
     return {name: _json_or_text(value) for name, value in _pairs(context, parameter, pairs, example="amount=20")}
 

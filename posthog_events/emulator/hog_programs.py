@@ -12,12 +12,9 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Answer", "Fetch", "Program", "RunFailed", "discord", "slack", "teams", "webhook"]
+from posthog_events.hog.message_bodies import SLACK_URL, discord_body, slack_body, teams_body
 
-SLACK_URL = "https://slack.com/api/chat.postMessage"
-MAX_BLOCKS = 50
-MAX_SECTION_CHARS = 3000
-MAX_BUTTON_CHARS = 75
+__all__ = ["Answer", "Fetch", "Program", "RunFailed", "discord", "slack", "teams", "webhook"]
 
 _DISCORD = re.compile(r"https://discord\.com/api/webhooks/.*")
 _TEAMS = re.compile(
@@ -103,60 +100,27 @@ def webhook(failing: int, *, signs: bool) -> Program:
 
 def slack(inputs: Mapping[str, Any], log: Callable[..., None]) -> Run:
     """Run `template-slack`."""
-    blocks = inputs.get("blocks")
-    body = {
-        "channel": inputs.get("channel"),
-        "icon_emoji": inputs.get("icon_emoji"),
-        "username": inputs.get("username"),
-        "blocks": [_clipped(block) for block in blocks[:MAX_BLOCKS]] if isinstance(blocks, list) else blocks,
-        "text": inputs.get("text"),
-    }
-    if inputs.get("thread_ts"):
-        body["thread_ts"] = inputs["thread_ts"]
     workspace = inputs.get("slack_workspace")
     token = workspace.get("access_token") if isinstance(workspace, Mapping) else None
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    answer = yield Fetch(SLACK_URL, {"body": body, "method": "POST", "headers": headers})
+    answer = yield Fetch(SLACK_URL, {"body": slack_body(inputs), "method": "POST", "headers": headers})
     refused = isinstance(answer.body, Mapping) and answer.body.get("ok") is False
     if answer.status != 200 or refused:
         raise RunFailed(f"Failed to post message to Slack: {answer.status}: {_show(answer.body)}")
-
-
-def _clipped(block: Any) -> Any:
-    if not isinstance(block, Mapping):
-        return block
-    block = _clipped_text(block, MAX_SECTION_CHARS)
-    if isinstance(block.get("elements"), list):
-        block = {**block, "elements": [_clipped_text(element, MAX_BUTTON_CHARS) for element in block["elements"]]}
-    return block
-
-
-def _clipped_text(node: Any, limit: int) -> Any:
-    text = node.get("text") if isinstance(node, Mapping) else None
-    inner = text.get("text") if isinstance(text, Mapping) else None
-    if text is None or not isinstance(inner, str) or len(inner) <= limit:
-        return node
-    return {**node, "text": {**text, "text": inner[: limit - 1] + "…"}}
 
 
 def discord(inputs: Mapping[str, Any], log: Callable[..., None]) -> Run:
     """Run `template-discord`, whose address is checked only now."""
     if not _DISCORD.fullmatch(str(inputs.get("webhookUrl"))):
         raise RunFailed("Invalid URL. The URL should match the format: https://discord.com/api/webhooks/...")
-    mentions = {"everyone": ["everyone", "roles", "users"], "roles_users": ["roles", "users"]}
-    allowed = mentions.get(str(inputs.get("allowedMentions")), [])
-    body = {"content": inputs.get("content"), "allowed_mentions": {"parse": allowed}}
-    yield from _posted("Discord", inputs["webhookUrl"], body)
+    yield from _posted("Discord", inputs["webhookUrl"], discord_body(inputs))
 
 
 def teams(inputs: Mapping[str, Any], log: Callable[..., None]) -> Run:
     """Run `template-microsoft-teams`, whose address is checked only now."""
     if not _TEAMS.fullmatch(str(inputs.get("webhookUrl"))):
         raise RunFailed("Invalid URL. The URL should be a Microsoft Teams webhook address")
-    text = {"type": "TextBlock", "text": inputs.get("text"), "wrap": True}
-    card = {"type": "AdaptiveCard", "version": "1.2", "body": [text]}
-    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
-    yield from _posted("Microsoft Teams", inputs["webhookUrl"], {"type": "message", "attachments": [attachment]})
+    yield from _posted("Microsoft Teams", inputs["webhookUrl"], teams_body(inputs))
 
 
 def _posted(name: str, url: str, body: Mapping[str, Any]) -> Run:

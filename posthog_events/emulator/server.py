@@ -20,6 +20,7 @@ from posthog_events.emulator.app import create_app
 from posthog_events.emulator.faults import Faults
 from posthog_events.emulator.world import Key, Limits, Project, World
 from posthog_events.errors import ConfigError
+from posthog_events.listening import listening_socket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +117,7 @@ class Emulator:
         Raises:
             ConfigError: The port is taken.
         """
-        listener = self._stack.enter_context(_listen(self._host, self._port))
+        listener = self._stack.enter_context(listening_socket(self._host, self._port))
         self.world.origin = f"http://{self._host}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
             create_app(self.world, self._modules),
@@ -157,18 +158,3 @@ class _QuietServer(uvicorn.Server):
         """Listen, and say so."""
         await super().startup(sockets)
         self.listening.set()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    # the protocol is named because asyncio sets TCP_NODELAY only then; without it every answer takes 40 ms
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror}. Choose another port, or 0 for any that is free"
-        ) from error
-    return listener

@@ -21,12 +21,12 @@ from posthog_events.posthog.failures import Failure
 from posthog_events.posthog.host import origin_of
 from posthog_events.posthog.http import Reply
 from posthog_events.posthog.redact import Redactor
+from posthog_events.version import __version__
 
 if TYPE_CHECKING:
     import requests
-from posthog_events.version import __version__
 
-__all__ = ["MAX_BODY_BYTES", "TOTAL_TIMEOUT_S", "Wire", "new_session"]
+__all__ = ["MAX_BODY_BYTES", "TOTAL_TIMEOUT_S", "Wire", "anonymous", "new_session"]
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -62,6 +62,11 @@ def new_session() -> requests.Session:
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = f"posthog-events/{__version__}"
     return session
+
+
+def anonymous(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave a request as it is: as a session's `auth`, it keeps requests from adding a password of `.netrc`."""
+    return request
 
 
 @dataclass(frozen=True, slots=True)

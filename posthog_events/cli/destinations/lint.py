@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from posthog_events.cli.destinations.options import paths_argument, sources
+from posthog_events.cli.options import report_option
 
 if TYPE_CHECKING:
     from posthog_events.destinations import Destination
@@ -54,14 +55,7 @@ LINES: Mapping[str, Callable[[_Finding], str]] = {"text": _as_text, "json": _as_
 
 @click.command()
 @paths_argument
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(list(LINES)),
-    default="text",
-    show_default=True,
-    help="Write findings as text, as JSON Lines, or as annotations of GitHub Actions.",
-)
+@report_option("Write findings as text, as JSON Lines, or as annotations of GitHub Actions.", list(LINES))
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 def lint(paths: Sequence[str], format_: str, strict: bool) -> None:
     """Check declarations without asking PostHog.

@@ -19,7 +19,7 @@ from posthog_events.cli.destinations.options import (
     sources,
     yes_option,
 )
-from posthog_events.cli.options import Target, project_options
+from posthog_events.cli.options import Target, project_options, report_option
 from posthog_events.frames.display import wants_color
 
 if TYPE_CHECKING:
@@ -76,14 +76,7 @@ def change_options(command: Command) -> Command:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Save the plan as JSON, for `apply --plan`; it holds no secret.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "markdown", "json"]),
-    default="text",
-    show_default=True,
-    help="Print the plan for people, for a pull request, or for programs.",
-)
+@report_option("Print the plan for people, for a pull request, or for programs.", ["text", "markdown", "json"])
 @click.option("--exit-code", is_flag=True, help="Exit with 3 when there is something to change.")
 @project_options
 def plan(
@@ -138,14 +131,7 @@ def plan(
     show_default=True,
     help="What to do after a destination that failed.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Print outcomes for people, or as JSON Lines.",
-)
+@report_option("Print outcomes for people, or as JSON Lines.")
 @yes_option
 @project_options
 def apply(

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from posthog_events.cli.destinations.options import paths_argument, say_note, sources
-from posthog_events.cli.options import Output, Target, chart_option, engine_options
+from posthog_events.cli.options import Output, Target, chart_option, engine_options, report_option
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,14 +50,7 @@ MAX_CLAUSES: Final = 8
     metavar="N",
     help="Show so many deliveries as they would be sent, the newest ones.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Print a report for people, or one JSON document for programs.",
-)
+@report_option("Print a report for people, or one JSON document for programs.")
 @engine_options
 @chart_option
 def simulate(

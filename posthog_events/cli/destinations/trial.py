@@ -12,7 +12,7 @@ from uuid import UUID
 import click
 
 from posthog_events.cli.destinations.options import paths_argument, say_note, sources
-from posthog_events.cli.options import Target, project_options
+from posthog_events.cli.options import Target, project_options, report_option
 
 if TYPE_CHECKING:
     from posthog_events.destinations.surroundings import Surroundings
@@ -30,14 +30,7 @@ __all__ = ["test"]
     help="The event: a JSON file, or the uuid of one of the project; one that is made up to match otherwise.",
 )
 @click.option("--send", is_flag=True, help="Really send it.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Print for people, or as JSON Lines.",
-)
+@report_option("Print for people, or as JSON Lines.")
 @project_options
 def test(paths: Sequence[str], event: str | None, send: bool, format_: str, target: Target) -> None:
     """Run declarations on one event: what they would send, or sending it.

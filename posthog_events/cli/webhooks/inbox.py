@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from posthog_events.cli.options import Output, output_options
+from posthog_events.cli.options import Output, output_options, report_option
 from posthog_events.cli.webhooks.options import inbox_option, open_inbox, plain
 
 if TYPE_CHECKING:
@@ -83,14 +83,7 @@ def list_(
 @inbox.command()
 @click.argument("seq", type=click.IntRange(min=1))
 @_place
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "json", "body"]),
-    default="text",
-    show_default=True,
-    help="Print for people, as JSON, or nothing but the body, byte by byte.",
-)
+@report_option("Print for people, as JSON, or nothing but the body, byte by byte.", ["text", "json", "body"])
 def show(seq: int, inbox: str, format_: str) -> None:
     """Show one delivery: its headers, its body, and each handler's outcome.
 

@@ -13,12 +13,12 @@ import click
 from posthog_events.cli.webhooks.options import (
     header_secret,
     host_and_port,
-    listening_socket,
     plain,
     read_secret,
     secret_options,
     shown_address,
 )
+from posthog_events.listening import listening_socket
 
 if TYPE_CHECKING:
     from posthog_events.receiver.verify import Headers, Verifier
@@ -80,7 +80,7 @@ def listen(
         sys.stdout.flush()
 
     app = _Listener(verifier, show)
-    with listening_socket(host, port) as listener:
+    with listening_socket(host, port, option="--port") as listener:
         config = uvicorn.Config(
             app, log_config=None, log_level="critical", access_log=False, server_header=False, lifespan="off"
         )

@@ -26,7 +26,6 @@ __all__ = [
     "header_secret",
     "host_and_port",
     "inbox_option",
-    "listening_socket",
     "load_receiver",
     "open_inbox",
     "plain",
@@ -221,30 +220,6 @@ def host_and_port(default: int) -> Callable[[Command], Command]:
         )(command)
 
     return add
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound.
-
-    Raises:
-        ConfigError: The port is taken, or the address is none of this machine.
-    """
-    from posthog_events.errors import ConfigError
-
-    # the protocol is named because asyncio sets TCP_NODELAY only then
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}. Choose another --port, or 0 for any that is "
-            "free"
-        ) from error
-    listener.set_inheritable(True)
-    return listener
 
 
 def shown_address(listener: socket.socket, host: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from posthog_events.cli.destinations.options import find_row, say_note
-from posthog_events.cli.options import Target, engine_options
+from posthog_events.cli.options import Target, engine_options, report_option
 from posthog_events.cli.webhooks.options import INBOX, declared, inbox_option, load_receiver, open_inbox, plain
 
 if TYPE_CHECKING:
@@ -52,14 +52,7 @@ EXIT_PENDING: Final = 3
 )
 @click.option("--rerun", is_flag=True, help="Let PostHog deliver again what failed since the first missing event.")
 @click.option("--exit-code", is_flag=True, help="Leave with 3 when something is missing and was not replayed.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Print a report for people, or one JSON document with every missing event.",
-)
+@report_option("Print a report for people, or one JSON document with every missing event.")
 @engine_options
 def reconcile(
     declaration: str,

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import click
 
-from posthog_events.cli.options import named_json
+from posthog_events.cli.options import properties_option
 from posthog_events.cli.webhooks.options import (
     declared,
     header_secret,
@@ -35,15 +35,7 @@ MAX_SAID = 200
 @click.option(
     "--event", "name", metavar="NAME", help="The event; of a declaration, by default the first it listens to."
 )
-@click.option(
-    "-p",
-    "--property",
-    "properties",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=named_json,
-    help="A property; numbers, true, false, null and JSON are read as such (may be given several times).",
-)
+@properties_option
 @click.option("--user", "distinct_id", metavar="ID", help="The distinct_id of who did it.")
 @click.option("--to", "address", metavar="URL", help="Send what a declaration would send here, instead of to its URL.")
 @secret_options
@@ -167,7 +159,7 @@ def _sent(
 ) -> bool:
     """Send a delivery, say how it went, and return whether it was taken."""
     from posthog_events.posthog.redact import Redactor
-    from posthog_events.posthog.session import new_session
+    from posthog_events.posthog.session import anonymous, new_session
     from posthog_events.receiver.handlers.posting import Post
     from posthog_events.receiver.signatures import sign
 
@@ -180,7 +172,7 @@ def _sent(
     what, why = f"{event['event']} {event['uuid']} to {place}", ""
     began = time.monotonic()
     with new_session() as session:
-        session.auth = lambda request: request
+        session.auth = anonymous
         try:
             answer = session.request(
                 method, url, data=body, headers={**headers, **signed}, timeout=TIMEOUT_S, allow_redirects=False

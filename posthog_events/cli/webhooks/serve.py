@@ -15,10 +15,10 @@ import click
 from posthog_events.cli.webhooks.options import (
     host_and_port,
     inbox_option,
-    listening_socket,
     load_receiver,
     shown_address,
 )
+from posthog_events.listening import listening_socket
 
 if TYPE_CHECKING:
     from posthog_events.receiver.asgi import ReceiverApp
@@ -59,7 +59,9 @@ def serve(file: Path, host: str, port: int, inbox: str | None, workers: int, ver
     uvicorn = _uvicorn()
     receiver = load_receiver(file, inbox=inbox)
     _log_to_stderr(verbose=verbose)
-    listener = listening_socket(host, port)
+    listener = listening_socket(host, port, option="--port")
+    # worker processes get it
+    listener.set_inheritable(True)
     # now, so that an inbox that cannot be used is an error of this command
     receiver.start() if workers == 1 else receiver.check()
     names = ", ".join(one.name for one in receiver.subscriptions) or "none, deliveries are only kept"

@@ -6,21 +6,17 @@ Source: reference 2.1, 2.2, 6 and 7; PostHog/posthog:nodejs/src/cdp/templates/_d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from posthog_events.destinations import templates
 from posthog_events.destinations.simulate.model import RenderedRequest
 from posthog_events.destinations.simulate.preview import preview
-from posthog_events.destinations.slack_limits import MAX_BLOCKS, MAX_SECTION, check_blocks
+from posthog_events.destinations.slack_limits import check_blocks
+from posthog_events.hog.message_bodies import SLACK_URL, discord_body, slack_body, teams_body
 
 __all__ = ["rendered"]
 
-SLACK_URL: Final = "https://slack.com/api/chat.postMessage"
-MAX_BUTTON: Final = 75
-"""Characters of a button to which the newest template cuts; as for blocks and sections."""
-
 _SLACK_WEBHOOK = ("hooks.slack.com", "hooks.slack-gov.com")
-_MENTIONS = {"everyone": ["everyone", "roles", "users"], "roles_users": ["roles", "users"]}
 
 
 def rendered(template_id: str, inputs: Mapping[str, Any], *, is_slack: bool = False) -> RenderedRequest | None:
@@ -34,18 +30,9 @@ def rendered(template_id: str, inputs: Mapping[str, Any], *, is_slack: bool = Fa
     if template_id == templates.SLACK:
         return _slack(inputs)
     if template_id == templates.DISCORD:
-        mentions = _MENTIONS.get(str(inputs.get("allowedMentions")), [])
-        body = {"content": inputs.get("content"), "allowed_mentions": {"parse": mentions}}
-        return _posted(inputs.get("webhookUrl"), body, str(inputs.get("content")))
+        return _posted(inputs.get("webhookUrl"), discord_body(inputs), str(inputs.get("content")))
     if template_id == templates.TEAMS:
-        block = {"type": "TextBlock", "text": inputs.get("text"), "wrap": True}
-        card = {"type": "AdaptiveCard", "version": "1.2", "body": [block]}
-        attachment = {
-            "contentType": "application/vnd.microsoft.card.adaptive",
-            "contentUrl": None,
-            "content": card,
-        }
-        return _posted(inputs.get("webhookUrl"), {"type": "message", "attachments": [attachment]}, str(block["text"]))
+        return _posted(inputs.get("webhookUrl"), teams_body(inputs), str(inputs.get("text")))
     return None
 
 
@@ -72,18 +59,9 @@ def _webhook(inputs: Mapping[str, Any], is_slack: bool) -> RenderedRequest:
 
 
 def _slack(inputs: Mapping[str, Any]) -> RenderedRequest:
-    blocks = inputs.get("blocks")
-    body = {
-        "channel": inputs.get("channel"),
-        "icon_emoji": inputs.get("icon_emoji"),
-        "username": inputs.get("username"),
-        "blocks": [_clipped(block) for block in blocks[:MAX_BLOCKS]] if isinstance(blocks, list) else blocks,
-        "text": inputs.get("text"),
-    }
-    if inputs.get("thread_ts"):
-        body["thread_ts"] = inputs["thread_ts"]
+    body = slack_body(inputs)
     headers = {"Authorization": "Bearer (the token of the Slack workspace)", "Content-Type": "application/json"}
-    return RenderedRequest("POST", SLACK_URL, headers, body, preview(body), _refusals(blocks))
+    return RenderedRequest("POST", SLACK_URL, headers, body, preview(body), _refusals(inputs.get("blocks")))
 
 
 def _refusals(blocks: Any) -> tuple[str, ...]:
@@ -91,20 +69,3 @@ def _refusals(blocks: Any) -> tuple[str, ...]:
     if not isinstance(blocks, list):
         return ()
     return tuple(f"blocks{''.join(f'[{key!r}]' for key in path)}: {message}" for path, message in check_blocks(blocks))
-
-
-def _clipped(block: Any) -> Any:
-    if not isinstance(block, Mapping):
-        return block
-    block = _clipped_text(block, MAX_SECTION)
-    if isinstance(block.get("elements"), list):
-        block = {**block, "elements": [_clipped_text(element, MAX_BUTTON) for element in block["elements"]]}
-    return block
-
-
-def _clipped_text(node: Any, most: int) -> Any:
-    text = node.get("text") if isinstance(node, Mapping) else None
-    inner = text.get("text") if isinstance(text, Mapping) else None
-    if text is None or not isinstance(inner, str) or len(inner) <= most:
-        return node
-    return {**node, "text": {**text, "text": inner[: most - 1] + "…"}}

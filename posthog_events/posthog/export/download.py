@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from posthog_events.errors import ConnectionFailed
+from posthog_events.posthog.session import anonymous
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest, Response, Session
+    from requests import Response, Session
 
 __all__ = ["Fetch", "download", "version_path"]
 
@@ -55,16 +56,11 @@ def download(url: str, partial: Path) -> None:
     host = urlsplit(url).hostname
     try:
         with requests.Session() as session:
-            session.auth = _anonymous
+            session.auth = anonymous
             _continue(session, url, partial, host)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
         # Without its cause, which quotes the address.
         raise ConnectionFailed(f"the download from {host} broke off ({type(exc).__name__})") from None
-
-
-def _anonymous(request: PreparedRequest) -> PreparedRequest:
-    """Keep requests from looking up credentials for the host in .netrc."""
-    return request
 
 
 def _continue(session: Session, url: str, partial: Path, host: str | None) -> None:

@@ -146,11 +146,10 @@ class Post:
 
     @cached_property
     def _session(self) -> requests.Session:
-        from posthog_events.posthog.session import new_session
+        from posthog_events.posthog.session import anonymous, new_session
 
         session = new_session()
-        # a .netrc would add a password that nobody asked for
-        session.auth = lambda request: request
+        session.auth = anonymous
         return session
 
 
